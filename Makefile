@@ -1,0 +1,43 @@
+# Every command does all of its own set-up; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench lock clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pgdrill needs Python 3.11 or later; set PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 has no venv module; on Debian: apt-get install python3-venv"; exit 2; }
+	@echo "installing pgdrill into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+setup: $(VENV)/.ready ## make the virtual environment
+
+demo: setup ## back up, restore, examine and judge a real database, healthy and sabotaged
+	@$(BIN)/pgdrill demo
+
+test: setup check ## every check and every test
+	@$(BIN)/pytest -n 2 --dist loadfile
+
+check: setup ## format, lint, types, import layers
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+format: setup ## format and fix what can be fixed
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: setup ## resolve the dependencies anew
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
+
+clean: ## remove what the commands above made
+	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

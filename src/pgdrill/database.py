@@ -1,0 +1,163 @@
+"""The only module that opens a PostgreSQL session.
+
+Every session is encrypted and verified, read-only unless the caller asks otherwise, bounded in time by the
+step's clock, and pinned to settings under which equal rows give equal digests.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgdrill.errors import PlanError, Unavailable
+from pgdrill.model import Clock
+
+CONNECT_TIMEOUT = 10
+
+# Under these, equal rows give equal digests whatever the server's, database's or role's own settings are.
+PINNED = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+    "search_path": "",
+    "row_security": "off",
+    "idle_in_transaction_session_timeout": "15min",
+    "application_name": "pgdrill",
+}
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server is and who connects. `root_cert` is a CA file; None leaves it to PGSSLROOTCERT."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    dbname: str = "postgres"
+    root_cert: str | None = None
+    sslmode: str = "verify-full"
+
+    @classmethod
+    def parse(cls, dsn: str) -> "Address":
+        """Read a libpq connection string or URL, with libpq's environment variables as defaults.
+
+        Raises:
+            PlanError: the string is not one that libpq understands.
+        """
+        try:
+            given = psycopg.conninfo.conninfo_to_dict(dsn)
+        except psycopg.ProgrammingError as error:
+            raise PlanError(
+                "connection string not understood",
+                hint="write postgresql://USER@HOST:PORT/DATABASE?sslmode=verify-full",
+            ) from error
+        defaults = {
+            option.keyword.decode(): (option.val or option.compiled or b"").decode()
+            for option in psycopg.pq.Conninfo.get_defaults()
+        }
+
+        def value(key: str, fallback: str) -> str:
+            return str(given.get(key) or defaults.get(key) or fallback)
+
+        user = value("user", "postgres")
+        return cls(
+            host=value("host", "localhost"),
+            port=int(value("port", "5432")),
+            user=user,
+            password=value("password", ""),
+            dbname=value("dbname", user),
+            root_cert=value("sslrootcert", "") or None,
+            sslmode=str(given.get("sslmode") or "verify-full"),
+        )
+
+
+class Server:
+    """A PostgreSQL server, all of its databases, and what may be done there.
+
+    `may_change` is True only for an instance under pgdrill's own lease: there a check may grant itself what it
+    needs to read, create an extension, or lift forced row security. Anywhere else every session is read-only.
+    """
+
+    def __init__(self, address: Address, clock: Clock, *, may_change: bool = False) -> None:
+        self.address = address
+        self.clock = clock
+        self.may_change = may_change
+
+    def databases(self) -> list[str]:
+        """Return the names of all databases that accept connections, rdsadmin excepted, in name order."""
+        with self.session(self.address.dbname) as session:
+            return [
+                row[0]
+                for row in session.execute(
+                    "SELECT datname FROM pg_catalog.pg_database"
+                    " WHERE datallowconn AND datname NOT IN ('rdsadmin', 'template0', 'template1') ORDER BY datname"
+                )
+            ]
+
+    @contextmanager
+    def session(self, database: str, *, write: bool = False) -> Iterator[Connection]:
+        """Open an autocommit session. Statements end with the step's time budget.
+
+        `write` is refused unless the server is under pgdrill's lease.
+
+        Raises:
+            Unavailable: the server refused or did not answer.
+        """
+        if write and not self.may_change:
+            raise ValueError("only a leased server may be changed")
+        left = max(1.0, self.clock.remaining())
+        settings = PINNED | {
+            "statement_timeout": str(int(left * 1000)),
+            "default_transaction_read_only": "off" if write else "on",
+        }
+        try:
+            session = self._connect(database, settings, left)
+        except psycopg.OperationalError as error:
+            raise Unavailable(
+                f"cannot connect to database {database!r} at {self.address.host}:{self.address.port}: {_first_line(error)}",
+                hint="check that the server runs, that the network lets this host in, and that PGSSLROOTCERT names its CA",
+            ) from error
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _connect(self, database: str, settings: dict[str, str], left: float) -> Connection:
+        address = self.address
+        parameters: dict[str, Any] = {
+            "host": address.host,
+            "port": address.port,
+            "user": address.user,
+            "password": address.password,
+            "dbname": database,
+            "sslmode": address.sslmode,
+            "connect_timeout": max(2, min(CONNECT_TIMEOUT, int(left))),
+            "options": " ".join(f"-c {name}={_escape(value)}" for name, value in settings.items()),
+        }
+        if address.root_cert:
+            parameters["sslrootcert"] = address.root_cert
+        # A prepared statement would keep a parallel plan after a setting changed.
+        return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
+
+
+def quoted(*parts: str) -> sql.Composed:
+    """Compose a possibly qualified identifier."""
+    return sql.SQL(".").join(sql.Identifier(part) for part in parts)
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def _first_line(error: psycopg.Error) -> str:
+    """Return the client's or server's first line; connection errors name hosts and roles, never rows."""
+    return str(error).strip().split("\n", 1)[0]

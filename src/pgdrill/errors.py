@@ -1,0 +1,47 @@
+"""Every error an operator can act on; anything else is a bug and keeps its traceback.
+
+DrillError                  what happened, with the values; `hint` names the next thing to look at
+├── NotRunnable             the request cannot be carried out as asked (exit status 2)
+│   ├── PlanError           the plan, or a value given on the command line, is wrong
+│   ├── NotOurs             the thing carries no lease of pgdrill's; it is never modified or deleted
+│   └── Busy                another drill of the same database holds the lease
+├── Unavailable             a service or server refused or did not answer; the same call may pass later
+└── Broken                  a thing reached a state it does not leave by itself
+
+A class name is an interface: state machines match on it.
+"""
+
+
+class DrillError(Exception):
+    """Something an operator can act on. `str()` is the message alone; `hint` is one sentence."""
+
+    exit_status = 3
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class NotRunnable(DrillError):
+    exit_status = 2
+
+
+class PlanError(NotRunnable):
+    pass
+
+
+class NotOurs(NotRunnable):
+    pass
+
+
+class Busy(NotRunnable):
+    pass
+
+
+class Unavailable(DrillError):
+    pass
+
+
+class Broken(DrillError):
+    pass

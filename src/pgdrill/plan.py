@@ -1,0 +1,214 @@
+"""The plan, `pgdrill.toml`: which databases, which objectives, where a drill runs, which checks with which limits.
+
+Strict: an unknown key, a missing tag or an impossible value is an error that names key, value and remedy.
+"""
+
+import re
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+
+from pgdrill.errors import PlanError
+from pgdrill.model import Model
+
+PREFIX = "pgdrill"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SUFFIX = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,14}(?<!-)")
+_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,24}(?<!-)")
+
+
+def duration(text: object) -> timedelta:
+    """Read `90s`, `15m`, `4h`, `7d` or `2w`."""
+    if isinstance(text, timedelta):
+        return text
+    match = re.fullmatch(r"(\d{1,6})\s*([smhdw])", str(text).strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; write a number and a unit: 90s, 15m, 4h, 7d, 2w")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def _named(pattern: re.Pattern[str], limit: int) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(
+                f"{value!r} must be 1 to {limit} lower-case letters, digits and single hyphens, a letter first, no hyphen last"
+            )
+        return value
+
+    return AfterValidator(check)
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Suffix = Annotated[str, _named(_SUFFIX, 15)]
+Name = Annotated[str, _named(_NAME, 25)]
+
+
+class Stack(Model):
+    """`suffix` keeps environments apart; it is part of every name that pgdrill gives."""
+
+    suffix: Suffix
+    region: str = "ap-southeast-1"
+    dr_region: str = "ap-northeast-1"
+    evidence_bucket: str
+    mac_key: str
+
+
+class Tags(Model):
+    """Required on everything that pgdrill makes."""
+
+    Environment: str = Field(min_length=1)
+    Owner: str = Field(min_length=1)
+    CostCenter: str = Field(min_length=1)
+
+
+class Objectives(Model):
+    rto: Duration = timedelta(hours=4)
+    rpo: Duration = timedelta(hours=6)
+    every: Duration = timedelta(hours=6)
+
+
+class DatabasePlan(Model):
+    """`instance` is the RDS identifier of production, `secret` an existing Secrets Manager entry for sealing."""
+
+    name: Name
+    instance: str
+    secret: str
+    ledger: Literal["on", "off"] = "on"
+
+
+class DrillPlan(Model):
+    """Where a temporary instance is put. Nothing is left to RDS's defaults, so nothing here has one."""
+
+    instance_class: str = "db.t3.medium"
+    subnet_group: str
+    security_groups: tuple[str, ...] = Field(min_length=1)
+    parameter_group: str
+    lease: Duration = timedelta(hours=6)
+
+    @model_validator(mode="after")
+    def _small(self) -> "DrillPlan":
+        if not re.fullmatch(r"db\.t(3|4g)\.(micro|small|medium)", self.instance_class):
+            raise ValueError(
+                f"instance_class {self.instance_class!r} is larger than db.t3.medium, the largest allowed"
+            )
+        return self
+
+
+class Rows(Model):
+    """`compared = "required"` makes a table without a reference inconclusive instead of a baseline."""
+
+    compared: Literal["when_available", "required"] = "when_available"
+    exact: bool = False
+
+
+class Assertion(Model):
+    """The plan's own SQL: one row, one column, in one database; compared with `expect` or a range.
+
+    The value is part of the evidence only for the types that say nothing of a person: counts, booleans, times.
+    """
+
+    name: Name
+    database: str
+    sql: str
+    expect: bool | int | None = None
+    at_least: int | None = None
+    at_most: int | None = None
+    timeout: Duration = timedelta(seconds=60)
+
+    @model_validator(mode="after")
+    def _decides(self) -> "Assertion":
+        if self.expect is None and self.at_least is None and self.at_most is None:
+            raise ValueError(f"assertion {self.name!r} cannot fail; give expect, at_least or at_most")
+        if self.expect is not None and (self.at_least is not None or self.at_most is not None):
+            raise ValueError(f"assertion {self.name!r} has both expect and a range; give one of them")
+        return self
+
+
+class Allowed(Model):
+    """What may be in a restored copy although it could act on the outside, each with the reason."""
+
+    object: str
+    reason: str = Field(min_length=8)
+
+
+class Checks(Model):
+    """Checks left out are `not_asked` in the evidence. An empty `skip` asks for all."""
+
+    skip: tuple[str, ...] = ()
+    rows: Rows = Rows()
+    assertions: tuple[Assertion, ...] = ()
+    allowed_side_effects: tuple[Allowed, ...] = ()
+    heapallindexed: bool = True
+
+
+class Plan(Model):
+    stack: Stack
+    tags: Tags
+    objectives: Objectives = Objectives()
+    databases: tuple[DatabasePlan, ...] = Field(min_length=1, alias="database")
+    drill: DrillPlan
+    checks: Checks = Checks()
+
+    @classmethod
+    def load(cls, path: Path) -> "Plan":
+        """Read and validate a plan.
+
+        Raises:
+            PlanError: not there, not TOML, or not valid; the message names every wrong key.
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise PlanError(
+                f"no plan at {str(path)!r}", hint="name one with --plan, or start a lab with: pgdrill lab up"
+            ) from error
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise PlanError(
+                f"plan {str(path)!r} cannot be read: {error}", hint="the plan is a TOML file in UTF-8"
+            ) from error
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise PlanError(
+                f"plan {str(path)!r} is not valid: {'; '.join(_problems(error))}",
+                hint="correct the keys named above; docs/plan.md lists them all",
+            ) from error
+
+    def database(self, name: str | None) -> DatabasePlan:
+        """Return the database of that name, or the only one.
+
+        Raises:
+            PlanError: unknown name, or no name where there are several.
+        """
+        names = [database.name for database in self.databases]
+        if name is None and len(names) == 1:
+            return self.databases[0]
+        for database in self.databases:
+            if database.name == name:
+                return database
+        what = "several databases in the plan" if name is None else f"database {name!r} is not in the plan"
+        raise PlanError(what, hint=f"name one of them with --database: {', '.join(names)}")
+
+    def temporary(self, database: DatabasePlan) -> str:
+        """Return the identifier of the temporary instance; one a database, so RDS itself is the lock."""
+        return f"{PREFIX}-{self.stack.suffix}-drill-{database.name}"
+
+    def point_prefix(self, database: DatabasePlan) -> str:
+        return f"{PREFIX}-{self.stack.suffix}-{database.name}-"
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """Return `key: what` for every problem, with the value where it is not the cause of a missing key."""
+    problems = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "plan"
+        what = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            what = "unknown key"
+        elif problem["type"] == "missing":
+            what = "missing"
+        problems.append(f"{key}: {what}")
+    return problems
