@@ -1,0 +1,67 @@
+"""The only module that calls S3: one bucket of objects that are written once and never changed.
+
+What lies where, below the bucket:
+    seals/<database>/<time>-<phase>-<point>.json           facts of production around a recovery point
+    witness/<database>/...                                 the ledger's beats; the key is the record
+    drills/<database>/<drill>/drill.json, facts/...        a drill in flight, and what it measured
+    references/<database>/<point>/<drill>                  drills that read a point whole and passed
+    evidence/<database>/<drill>/...                        what an auditor reads
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pgdrill.errors import NotRunnable, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Store:
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+
+    def put(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
+        """Write an object; the bucket's own default encrypts it with the cell's key."""
+        try:
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+        except (ClientError, BotoCoreError) as error:
+            self._refused("write", key, error)
+
+    def get(self, key: str) -> bytes | None:
+        """Return the object's bytes, or None where there is none."""
+        try:
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            self._refused("read", key, error)
+        except BotoCoreError as error:
+            self._refused("read", key, error)
+
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Yield the keys that begin with `prefix` and come after `after`, in order; 1,000 a request."""
+        request: dict[str, Any] = {"Bucket": self.bucket, "Prefix": prefix}
+        if after:
+            request["StartAfter"] = after
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(**request):
+                for entry in page.get("Contents", []):
+                    yield entry["Key"]
+        except (ClientError, BotoCoreError) as error:
+            self._refused("list", prefix, error)
+
+    def _refused(self, verb: str, key: str, error: Exception) -> NoReturn:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        if code in {"NoSuchBucket", "AccessDenied"}:
+            raise NotRunnable(
+                f"cannot {verb} {key!r} in bucket {self.bucket!r}: {code}",
+                hint="check stack.evidence_bucket in the plan, and that this role may use the bucket and its key",
+            ) from error
+        raise Unavailable(
+            f"cannot {verb} {key!r} in bucket {self.bucket!r}: {code}",
+            hint="check that S3 is reachable from here: the S3 gateway endpoint, AWS_ENDPOINT_URL, credentials",
+        ) from error
