@@ -1,0 +1,151 @@
+"""The evidence of a drill: what was restored, how fast, what was found. Plain data; no I/O, no clock.
+
+Why:    an auditor reads this years later, so the record stands alone, and its bytes are canonical: the same
+        evidence always has the same SHA-256.
+Holds:  names, times, counts, digests and pgdrill's own sentences. There is no field that a row could go into.
+"""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pgdrill.model import JSON, Finding, Model, Moment, RecoveryPoint, Rpo, Rto, Stage, Verdict, worst
+
+SCHEMA_VERSION = "1"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# Part of a key in the store and of a file name, so it can hold neither a slash nor a leading dot.
+DrillId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Trigger(StrEnum):
+    COMMAND = "command"
+    SCHEDULE = "schedule"
+
+
+class Instance(Model):
+    """The temporary instance as RDS described it once it was available, not as it was asked for."""
+
+    identifier: str
+    resource_id: str | None = None
+    region: str
+    instance_class: str
+    engine_version: str
+    storage_gb: int
+    storage_type: str | None = None
+    multi_az: bool = False
+    kms_key: str | None = None
+    security_groups: tuple[str, ...] = ()
+    subnet_group: str | None = None
+    parameter_group: str | None = None
+
+
+class Isolation(Model):
+    """One property that keeps the temporary instance apart from production, asserted after the restore."""
+
+    property: str
+    expected: str
+    observed: str
+    ok: bool
+
+
+class Examined(Model):
+    """How much was read from the restored copy. None where no check counts it."""
+
+    tables: Count | None = None
+    rows: Count | None = None
+    bytes: Count | None = None
+
+
+class Evidence(Model):
+    """One drill of one database.
+
+    `drill` starts with the UTC time, so that ids sort as drills happened. `number` counts a database's drills
+    from 1 and `previous_sha256` is the digest of the one before: what is missing, moved or altered shows.
+    `plan_sha256` is the digest of the plan file. `facts` maps keys in the store to their digests; the facts
+    themselves lie beside. `stages` ends before teardown, which has a record of its own.
+    """
+
+    schema_version: Literal["1"] = SCHEMA_VERSION
+    drill: DrillId
+    number: Annotated[int, Field(ge=1)]
+    previous_sha256: Sha256 | None
+    trigger: Trigger
+    started_at: Moment
+    finished_at: Moment
+    database: str
+    source: str
+    operator: str | None = None
+    pgdrill: str
+    plan_sha256: Sha256
+    point: RecoveryPoint
+    reference: str | None = None
+    seals: tuple[str, ...] = ()
+    instance: Instance | None = None
+    isolation: tuple[Isolation, ...] = ()
+    stages: dict[Stage, Moment]
+    rto: Rto
+    rpo: Rpo
+    rpo_objective: Seconds
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    verdict_reason: str
+    coverage: str = ""
+    examined: Examined = Examined()
+    facts: dict[str, Sha256] = {}
+    warnings: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _not_better_than_its_findings(self) -> "Evidence":
+        found = worst([finding.verdict for finding in self.findings])
+        if self.verdict is Verdict.NOT_ASKED:
+            raise ValueError("a drill has a verdict; not_asked is for checks")
+        if worst([self.verdict, found]) is not self.verdict:
+            raise ValueError(f"verdict {self.verdict} is better than its findings, which are {found}")
+        if self.verdict is Verdict.PASSED and not all(held.ok for held in self.isolation):
+            broken = [held.property for held in self.isolation if not held.ok]
+            raise ValueError(f"verdict passed although isolation is broken: {', '.join(broken)}")
+        return self
+
+
+class Teardown(Model):
+    """That the temporary instance is gone, and how that is known.
+
+    `gone_at` is None while it is not; `proof` is what RDS answered. `retained_backups` are the ARNs of
+    automated backups that outlive the instance: there should be none, since drills are restored without.
+    """
+
+    schema_version: Literal["1"] = SCHEMA_VERSION
+    drill: DrillId
+    database: str
+    evidence_sha256: Sha256
+    instance: str
+    requested_at: Moment
+    gone_at: Moment | None
+    proof: str
+    retained_backups: tuple[str, ...] = ()
+
+
+def canonical(record: Evidence | Teardown) -> bytes:
+    """Return JSON with sorted keys, no white space, in UTF-8: equal records, equal bytes."""
+    plain = record.model_dump(mode="json")
+    return json.dumps(
+        plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def schema() -> JSON:
+    """Return the JSON Schema of `evidence.json`, as published in docs/schema."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Evidence.model_json_schema(mode="serialization"),
+    }
