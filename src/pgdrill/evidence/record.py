@@ -8,13 +8,13 @@ Holds:  names, times, counts, digests and pgdrill's own sentences. There is no f
 import hashlib
 import json
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from pgdrill.model import JSON, Finding, Model, Moment, RecoveryPoint, Rpo, Rto, Stage, Verdict, worst
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION: Final = "1"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # Part of a key in the store and of a file name, so it can hold neither a slash nor a leading dot.
@@ -97,7 +97,7 @@ class Evidence(Model):
     verdict_reason: str
     coverage: str = ""
     examined: Examined = Examined()
-    facts: dict[str, Sha256] = {}
+    facts: dict[str, Sha256] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @model_validator(mode="after")
