@@ -1,0 +1,72 @@
+"""What pgdrill has at hand in one region: the plan, and the modules that call AWS.
+
+One set of clients is made here for the CLI, for functions and for the lab alike; only endpoint and credentials
+differ, and botocore reads those from the environment.
+"""
+
+from dataclasses import dataclass
+
+import boto3
+from botocore.config import Config
+
+from pgdrill import secret
+from pgdrill.database import Address, Server
+from pgdrill.errors import NotRunnable
+from pgdrill.keys import Keys
+from pgdrill.model import Clock
+from pgdrill.plan import DatabasePlan, Plan
+from pgdrill.rds import Rds
+from pgdrill.store import Store
+
+# RDS's quota of calls a second is per account and region; standard mode backs off with jitter on throttles.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=5,
+    read_timeout=30,
+    user_agent_extra="pgdrill",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    plan: Plan
+    rds: Rds
+    store: Store
+    keys: Keys
+    session: boto3.session.Session
+
+    @classmethod
+    def open(cls, plan: Plan, session: boto3.session.Session | None = None) -> "Cell":
+        """Make the clients of the plan's primary region. Makes no call yet."""
+        session = session or boto3.session.Session()
+        region = plan.stack.region
+        return cls(
+            plan=plan,
+            rds=Rds(session.client("rds", region_name=region, config=_CONFIG)),
+            store=Store(session.client("s3", region_name=region, config=_CONFIG), plan.stack.evidence_bucket),
+            keys=Keys(session.client("kms", region_name=region, config=_CONFIG), plan.stack.mac_key),
+            session=session,
+        )
+
+    def production(self, database: DatabasePlan, clock: Clock) -> Server:
+        """Open production for sealing and beating, as the role of the plan's secret. Never for a drill.
+
+        Raises:
+            NotRunnable: no such instance, or its secret cannot be read.
+        """
+        instance = self.rds.instance(database.instance)
+        if instance is None or instance.host is None or instance.port is None:
+            raise NotRunnable(
+                f"instance {database.instance!r} of database {database.name!r} is not there or has no endpoint",
+                hint="check the database's `instance` in the plan and the region in stack.region",
+            )
+        client = self.session.client("secretsmanager", region_name=self.plan.stack.region, config=_CONFIG)
+        role = secret.read(client, database.secret)
+        address = Address(
+            host=instance.host,
+            port=instance.port,
+            user=role.username,
+            password=role.password,
+            dbname="postgres",
+        )
+        return Server(address, clock)

@@ -1,0 +1,50 @@
+"""What every command shares: the plan option, the clock, the console, and how a result is printed.
+
+The clock is read here and in handlers, and nowhere below.
+"""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+from pgdrill.cell import Cell
+from pgdrill.model import JSON, Clock
+from pgdrill.plan import Plan
+
+# A step has what a Lambda invocation has, less a minute to write down what it did.
+STEP_BUDGET = 840.0
+
+PlanOption = Annotated[
+    Path, typer.Option("--plan", envvar="PGDRILL_PLAN", help="The plan.", show_default=True)
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database", help="Which database of the plan; may be left out if there is one."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines on standard output.")]
+DEFAULT_PLAN = Path("pgdrill.toml")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def clock(budget: float = STEP_BUDGET) -> Clock:
+    """Return a clock that starts now and counts down `budget` seconds."""
+    end = time.monotonic() + budget
+    return Clock(now=datetime.now(UTC), remaining=lambda: max(0.0, end - time.monotonic()), budget=budget)
+
+
+def open_cell(plan: Path) -> Cell:
+    return Cell.open(Plan.load(plan))
+
+
+def print_json(value: BaseModel | JSON) -> None:
+    """Print indented JSON, uncoloured and unwrapped, so that it can be piped."""
+    content = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    typer.echo(json.dumps(content, indent=2, sort_keys=False, default=str))

@@ -1,0 +1,404 @@
+"""The only module that calls RDS. Reads anything; creates, modifies and deletes only under a lease.
+
+No function here takes the name of an instance to change: it takes a Lease, and looks at the instance's name
+and tags again before it changes or deletes anything. Nothing waits or polls; the caller does.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pgdrill.errors import Broken, Busy, DrillError, NotOurs, NotRunnable, Unavailable
+from pgdrill.model import Lease, Model, Moment, PointKind, RecoveryPoint
+from pgdrill.plan import PREFIX, DrillPlan
+
+if TYPE_CHECKING:
+    from mypy_boto3_rds import RDSClient
+
+T = TypeVar("T")
+
+USABLE = frozenset({"available", "storage-optimization"})
+# A restored instance does not leave these by itself. What they say of the recovery point differs:
+# the first set says that it does not restore, the second that the surroundings did not let it.
+UNRESTORABLE = frozenset(
+    {
+        "failed",
+        "incompatible-restore",
+        "restore-error",
+        "inaccessible-encryption-credentials",
+        "inaccessible-encryption-credentials-recoverable",
+    }
+)
+OBSTRUCTED = frozenset(
+    {
+        "incompatible-network",
+        "incompatible-parameters",
+        "incompatible-option-group",
+        "insufficient-capacity",
+        "storage-full",
+    }
+)
+
+_LATER = frozenset(
+    {
+        "InvalidDBInstanceState",
+        "InvalidDBSnapshotState",
+        "InsufficientDBInstanceCapacity",
+        "ThrottlingException",
+    }
+    | {"Throttling", "RequestLimitExceeded", "InternalFailure", "ServiceUnavailable", "InternalError"}
+)
+_HINTS = {
+    "AccessDenied": "the role lacks a permission; docs/permissions.md lists what each step calls",
+    "InstanceQuotaExceeded": "delete instances that are not needed or raise the quota of DB instances in this region",
+    "StorageQuotaExceeded": "raise the quota of total storage for DB instances in this region",
+    "SnapshotQuotaExceeded": "delete snapshots that are not needed or raise the quota L-272F1212 in this region",
+    "KMSKeyNotAccessibleFault": "enable the snapshot's key and allow this role DescribeKey and CreateGrant on it",
+    "DBSubnetGroupNotFoundFault": "check drill.subnet_group in the plan",
+    "DBParameterGroupNotFound": "check drill.parameter_group in the plan",
+    "DBSnapshotNotFound": "list what there is with: pgdrill point list",
+    "DBInstanceNotFound": "check the database's `instance` in the plan",
+}
+
+
+class Instance(Model):
+    """A DB instance as RDS describes it now. `new_password_pending` is True until a change took effect."""
+
+    id: str
+    arn: str
+    status: str
+    resource_id: str
+    instance_class: str
+    engine_version: str
+    storage_gb: int
+    multi_az: bool
+    user: str
+    host: str | None
+    port: int | None
+    public: bool
+    encrypted: bool
+    kms_key: str | None
+    subnet_group: str
+    vpc: str
+    security_groups: tuple[str, ...]
+    parameter_groups: tuple[str, ...]
+    retention_days: int
+    deletion_protection: bool
+    new_password_pending: bool
+    restorable_to: Moment | None
+    tags: dict[str, str]
+
+
+class Rds:
+    def __init__(self, client: "RDSClient") -> None:
+        self._client = client
+        self.region = client.meta.region_name
+
+    # ---------------------------------------------------------------- reading
+
+    def instance(self, identifier: str) -> Instance | None:
+        """Return the instance as it is now, or None where there is none."""
+        try:
+            answer = self._client.describe_db_instances(DBInstanceIdentifier=identifier)
+        except ClientError as error:
+            if _code(error) == "DBInstanceNotFound":
+                return None
+            raise _translated("describe", identifier, error) from error
+        except BotoCoreError as error:
+            raise _unreachable("describe", identifier, error) from error
+        return _instance(answer["DBInstances"][0])
+
+    def leased(self, suffix: str) -> list[tuple[Instance, Lease]]:
+        """Return every instance that carries a lease of this suffix, in one paginated listing."""
+        pages = self._call(
+            "list instances of",
+            self.region,
+            lambda: list(self._client.get_paginator("describe_db_instances").paginate()),
+        )
+        found = [_instance(entry) for page in pages for entry in page["DBInstances"]]
+        leases = [(instance, lease_of(instance)) for instance in found]
+        prefix = f"{PREFIX}-{suffix}-drill-"
+        return [(instance, lease) for instance, lease in leases if lease and instance.id.startswith(prefix)]
+
+    def snapshots(self, source: str) -> list[RecoveryPoint]:
+        """Return the usable snapshots of an instance, manual and automated, oldest first."""
+        pages = self._call(
+            "list snapshots of",
+            source,
+            lambda: list(
+                self._client.get_paginator("describe_db_snapshots").paginate(DBInstanceIdentifier=source)
+            ),
+        )
+        points = [
+            _point(entry, self.region)
+            for page in pages
+            for entry in page["DBSnapshots"]
+            if entry["Status"] == "available"
+        ]
+        return sorted(points, key=lambda point: (point.recovers_to, point.id))
+
+    def snapshot(self, identifier: str) -> tuple[str, RecoveryPoint | None] | None:
+        """Return (status, point) of a snapshot, the point once it is available; None where there is none."""
+        try:
+            answer = self._client.describe_db_snapshots(DBSnapshotIdentifier=identifier)
+        except ClientError as error:
+            if _code(error) == "DBSnapshotNotFound":
+                return None
+            raise _translated("describe snapshot", identifier, error) from error
+        except BotoCoreError as error:
+            raise _unreachable("describe snapshot", identifier, error) from error
+        entry = answer["DBSnapshots"][0]
+        available = entry["Status"] == "available"
+        return entry["Status"], _point(entry, self.region) if available else None
+
+    def window(self, source: str) -> tuple[datetime, datetime] | None:
+        """Return the PITR window (earliest, latest) of an instance; None where it has none."""
+        answer = self._call(
+            "describe the automated backups of",
+            source,
+            lambda: self._client.describe_db_instance_automated_backups(DBInstanceIdentifier=source),
+        )
+        for backup in answer["DBInstanceAutomatedBackups"]:
+            window = backup.get("RestoreWindow", {})
+            if "EarliestTime" in window and "LatestTime" in window:
+                return window["EarliestTime"].astimezone(UTC), window["LatestTime"].astimezone(UTC)
+        return None
+
+    # ------------------------------------------------------- under a lease only
+
+    def restore(self, point: RecoveryPoint, lease: Lease, place: DrillPlan, tags: dict[str, str]) -> None:
+        """Ask for the temporary instance, with every isolating parameter explicit; adopt it if it is ours.
+
+        RDS fills in what is left out: the default security group, the source's tags and backup retention.
+
+        Raises:
+            Busy: an instance of that name exists under another drill's lease.
+            NotOurs: an instance of that name exists without a lease.
+        """
+        common: dict[str, Any] = {
+            "DBInstanceClass": place.instance_class,
+            "DBSubnetGroupName": place.subnet_group,
+            "VpcSecurityGroupIds": list(place.security_groups),
+            "DBParameterGroupName": place.parameter_group,
+            "PubliclyAccessible": False,
+            "MultiAZ": False,
+            "DeletionProtection": False,
+            "AutoMinorVersionUpgrade": False,
+            "CopyTagsToSnapshot": False,
+            "BackupRetentionPeriod": 0,
+            "EnableIAMDatabaseAuthentication": False,
+            "EngineLifecycleSupport": "open-source-rds-extended-support-disabled",
+            "Tags": [{"Key": key, "Value": value} for key, value in sorted((tags | lease.tags()).items())],
+        }
+        try:
+            if point.kind is PointKind.PITR:
+                self._client.restore_db_instance_to_point_in_time(
+                    SourceDBInstanceIdentifier=point.source,
+                    TargetDBInstanceIdentifier=lease.instance,
+                    RestoreTime=point.recovers_to,
+                    **common,
+                )
+            else:
+                self._client.restore_db_instance_from_db_snapshot(
+                    DBSnapshotIdentifier=point.id, DBInstanceIdentifier=lease.instance, **common
+                )
+        except ClientError as error:
+            if _code(error) != "DBInstanceAlreadyExists":
+                raise _translated(f"restore {point.id!r} as", lease.instance, error) from error
+            self._own(lease)
+        except BotoCoreError as error:
+            raise _unreachable("restore", lease.instance, error) from error
+
+    def set_password(self, lease: Lease, password: str) -> None:
+        """Ask for a new master password. It takes effect later: see `Instance.new_password_pending`."""
+        if self._own(lease) is None:
+            raise Broken(
+                f"temporary instance {lease.instance!r} is gone before its drill ended",
+                hint="see who deleted it in the events of RDS and in CloudTrail",
+            )
+        self._call(
+            "set the password of",
+            lease.instance,
+            lambda: self._client.modify_db_instance(
+                DBInstanceIdentifier=lease.instance, MasterUserPassword=password, ApplyImmediately=True
+            ),
+        )
+
+    def delete(self, lease: Lease) -> bool:
+        """Ask for the temporary instance's deletion; return True once it is gone.
+
+        Raises:
+            Unavailable: RDS does not delete it in its present state; ask again later.
+        """
+        instance = self._own(lease)
+        if instance is None:
+            return True
+        if instance.status != "deleting":
+            self._call(
+                "delete",
+                lease.instance,
+                lambda: self._client.delete_db_instance(
+                    DBInstanceIdentifier=lease.instance, SkipFinalSnapshot=True, DeleteAutomatedBackups=True
+                ),
+            )
+        return False
+
+    def take(self, source: str, identifier: str, tags: dict[str, str]) -> None:
+        """Ask for a snapshot; asking twice for the same identifier makes one.
+
+        Raises:
+            NotOurs: a snapshot of that name exists which pgdrill did not make.
+            Unavailable: the source is busy; ask again later.
+        """
+        try:
+            self._client.create_db_snapshot(
+                DBInstanceIdentifier=source,
+                DBSnapshotIdentifier=identifier,
+                Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())],
+            )
+        except ClientError as error:
+            if _code(error) != "DBSnapshotAlreadyExists":
+                raise _translated(f"take snapshot {identifier!r} of", source, error) from error
+            answer = self._call(
+                "describe snapshot",
+                identifier,
+                lambda: self._client.describe_db_snapshots(DBSnapshotIdentifier=identifier),
+            )
+            existing = answer["DBSnapshots"][0]
+            found = {tag["Key"]: tag["Value"] for tag in existing.get("TagList", [])}
+            if found.get("ManagedBy") != "pgdrill" or existing["DBInstanceIdentifier"] != source:
+                raise NotOurs(
+                    f"snapshot {identifier!r} exists and pgdrill did not make it",
+                    hint="somebody used pgdrill's prefix; rename or delete that snapshot by hand",
+                ) from error
+        except BotoCoreError as error:
+            raise _unreachable("take a snapshot of", source, error) from error
+
+    def _own(self, lease: Lease) -> Instance | None:
+        """Return the instance if it carries this very lease, None if there is none of that name.
+
+        Raises:
+            Busy: it carries the lease of another drill.
+            NotOurs: it carries none.
+        """
+        instance = self.instance(lease.instance)
+        if instance is None:
+            return None
+        found = lease_of(instance)
+        if found is None:
+            raise NotOurs(
+                f"instance {instance.id!r} carries no lease of pgdrill's; it is left alone",
+                hint="somebody used the name of pgdrill's temporary instance; rename or delete it by hand",
+            )
+        if found.drill != lease.drill or found.database != lease.database:
+            raise Busy(
+                f"database {lease.database!r} is being drilled by {found.drill} until"
+                f" {found.expires_at:%Y-%m-%dT%H:%M:%SZ} at the latest",
+                hint=f"wait for it, or, if it is dead, end it with: pgdrill drill reap --drill {found.drill}",
+            )
+        return instance
+
+    def _call(self, verb: str, what: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except ClientError as error:
+            raise _translated(verb, what, error) from error
+        except BotoCoreError as error:
+            raise _unreachable(verb, what, error) from error
+
+
+def lease_of(instance: Instance) -> Lease | None:
+    """Return the lease that the instance's own name and tags make, None where any part is missing."""
+    tags = instance.tags
+    if tags.get("ManagedBy") != "pgdrill" or tags.get("PgDrillRole") != "drill":
+        return None
+    if not instance.id.startswith(f"{PREFIX}-"):
+        return None
+    try:
+        return Lease(
+            instance=instance.id,
+            drill=tags["PgDrillDrill"],
+            database=tags["PgDrillDatabase"],
+            expires_at=datetime.fromisoformat(tags["PgDrillExpires"]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _instance(entry: Any) -> Instance:
+    endpoint = entry.get("Endpoint", {})
+    group = entry.get("DBSubnetGroup", {})
+    restorable = entry.get("LatestRestorableTime")
+    return Instance(
+        id=entry["DBInstanceIdentifier"],
+        arn=entry["DBInstanceArn"],
+        status=entry["DBInstanceStatus"],
+        resource_id=entry["DbiResourceId"],
+        instance_class=entry["DBInstanceClass"],
+        engine_version=entry["EngineVersion"],
+        storage_gb=entry["AllocatedStorage"],
+        multi_az=entry["MultiAZ"],
+        user=entry["MasterUsername"],
+        host=endpoint.get("Address"),
+        port=endpoint.get("Port"),
+        public=entry["PubliclyAccessible"],
+        encrypted=entry["StorageEncrypted"],
+        kms_key=entry.get("KmsKeyId"),
+        subnet_group=group.get("DBSubnetGroupName", ""),
+        vpc=group.get("VpcId", ""),
+        security_groups=tuple(sorted(g["VpcSecurityGroupId"] for g in entry.get("VpcSecurityGroups", []))),
+        parameter_groups=tuple(g["DBParameterGroupName"] for g in entry.get("DBParameterGroups", [])),
+        retention_days=entry["BackupRetentionPeriod"],
+        deletion_protection=entry["DeletionProtection"],
+        new_password_pending="MasterUserPassword" in entry.get("PendingModifiedValues", {}),
+        restorable_to=restorable,
+        tags={tag["Key"]: tag["Value"] for tag in entry.get("TagList", [])},
+    )
+
+
+def _point(entry: Any, region: str) -> RecoveryPoint:
+    """`recovers_to`: a copy's SnapshotCreateTime is the copy's own; the original's says what its data is.
+
+    Source: RDS API reference, DBSnapshot.
+    """
+    tags = {tag["Key"]: tag["Value"] for tag in entry.get("TagList", [])}
+    copied = bool(entry.get("SourceDBSnapshotIdentifier"))
+    moment = (
+        entry.get("SnapshotDatabaseTime")
+        or entry.get("OriginalSnapshotCreateTime")
+        or entry["SnapshotCreateTime"]
+    )
+    return RecoveryPoint(
+        id=entry["DBSnapshotIdentifier"],
+        kind=PointKind.COPY if copied else PointKind.SNAPSHOT,
+        region=region,
+        source=entry["DBInstanceIdentifier"],
+        arn=entry["DBSnapshotArn"],
+        slot=tags.get("PgDrillSlot"),
+        recovers_to=moment,
+        engine_version=entry["EngineVersion"],
+        storage_gb=entry["AllocatedStorage"],
+        encrypted=entry["Encrypted"],
+        kms_key=entry.get("KmsKeyId"),
+    )
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])
+
+
+def _translated(verb: str, what: str, error: ClientError) -> DrillError:
+    code = _code(error)
+    message = f"cannot {verb} {what!r}: {code}: {error.response['Error'].get('Message', '')}".rstrip(": ")
+    if code in _LATER:
+        return Unavailable(message, hint="RDS may accept the same call later; it is retried")
+    return NotRunnable(message, hint=_HINTS.get(code, "see the RDS API reference for this error code"))
+
+
+def _unreachable(verb: str, what: str, error: BotoCoreError) -> Unavailable:
+    return Unavailable(
+        f"cannot {verb} {what!r}: {type(error).__name__}",
+        hint="check that RDS is reachable from here: its endpoint, AWS_ENDPOINT_URL, credentials, region",
+    )
