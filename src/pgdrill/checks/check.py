@@ -5,7 +5,7 @@ So judging is tested without a database, facts go into the evidence, and old evi
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pgdrill.database import Server
 from pgdrill.model import JSON, Beat, Fact, Judgement, RecoveryPoint, Seal
@@ -35,7 +35,8 @@ class Case:
     `asked` holds the names of the checks in this examination, so that a shared measure does no more than is
     asked. `earlier` is the fact that the same measure returned when its time budget ended. `reference` is a
     fact of the same measure from another restore of the same point. `witness` are the ledger's beats known
-    outside the database, oldest first.
+    outside the database, oldest first. `sealing` is True in production, around a snapshot: then nothing is
+    scanned, and only what a seal holds is read.
     """
 
     checks: Checks
@@ -46,6 +47,7 @@ class Case:
     witness: tuple[Beat, ...] | None = None
     references: dict[str, JSON] = field(default_factory=dict)
     earlier: Fact | None = None
+    sealing: bool = False
 
     def bracket(self, check: str, fact: type[F]) -> Bracket[F]:
         """Return what the seals hold for a check, parsed."""
@@ -71,7 +73,8 @@ class Check(Generic[F]):
     """One property that must hold in a restored database.
 
     `fact` is the type that `measure` returns, so that it can be read back. `sealed` facts are also measured
-    in production around a snapshot. Checks may share a measure; it then runs once.
+    in production around a snapshot. Checks may share a measure; it then runs once. `needs` names what the check
+    cannot judge without, so that an examination that has no such thing does not ask for it.
     """
 
     name: str
@@ -79,3 +82,4 @@ class Check(Generic[F]):
     judge: Callable[[F, Case], Judgement]
     fact: type[F]
     sealed: bool = False
+    needs: Literal["seal", "witness"] | None = None
