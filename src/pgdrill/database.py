@@ -4,7 +4,7 @@ Every session is encrypted and verified, read-only unless the caller asks otherw
 step's clock, and pinned to settings under which equal rows give equal digests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ PINNED = {
     "bytea_output": "hex",
     "extra_float_digits": "1",
     "lc_monetary": "C",
+    "client_encoding": "UTF8",
     "search_path": "",
     "row_security": "off",
     "idle_in_transaction_session_timeout": "15min",
@@ -85,12 +86,14 @@ class Server:
 
     `may_change` is True only for an instance under pgdrill's own lease: there a check may grant itself what it
     needs to read, create an extension, or lift forced row security. Anywhere else every session is read-only.
+    `progress` is told in a few words what is being looked at, from any thread; it shows them or does nothing.
     """
 
     def __init__(self, address: Address, clock: Clock, *, may_change: bool = False) -> None:
         self.address = address
         self.clock = clock
         self.may_change = may_change
+        self.progress: Callable[[str], None] = lambda _: None
 
     def databases(self) -> list[str]:
         """Return the names of all databases that accept connections, rdsadmin excepted, in name order."""
