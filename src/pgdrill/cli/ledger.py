@@ -1,0 +1,146 @@
+"""`pgdrill ledger`: install the heartbeat in production, beat it once or for ever, and see where it stands."""
+
+import getpass
+import signal
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from pgdrill import ledger, secret
+from pgdrill.cell import Cell
+from pgdrill.cli.context import (
+    DEFAULT_PLAN,
+    DatabaseOption,
+    JsonOption,
+    PlanOption,
+    clock,
+    err,
+    open_cell,
+    out,
+    print_json,
+)
+from pgdrill.database import Address, Server
+from pgdrill.errors import DrillError
+from pgdrill.model import Beat
+from pgdrill.plan import DatabasePlan, duration
+
+app = typer.Typer(
+    help="The heartbeat in production that shows what a restored copy holds.", no_args_is_help=True
+)
+
+AdminArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DSN",
+        help="The instance's master user: postgresql://USER@HOST:PORT/?sslmode=verify-full. The password comes from "
+        "PGPASSWORD or a question, never from here.",
+    ),
+]
+
+
+@app.command()
+def install(dsn: AdminArgument, plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None) -> None:
+    """Make the ledger and its login role, which is the one in the plan's secret; again at will."""
+    cell = open_cell(plan)
+    entry = cell.plan.database(database)
+    role = secret.read(
+        cell.session.client("secretsmanager", region_name=cell.plan.stack.region), entry.secret
+    )
+    refused = ledger.install(_administrator(dsn), role.password, role=role.username)
+    out.print(f"ledger installed; role {escape(role.username)} may beat and read it, and nothing else")
+    for name in refused:
+        err.print(
+            f"no schema may be made in database {escape(name)}: seals miss its sequences", style="yellow"
+        )
+
+
+@app.command()
+def uninstall(
+    dsn: AdminArgument, role: Annotated[str, typer.Option(help="The login role.")] = ledger.ROLE
+) -> None:
+    """Remove the ledger, its functions and its role; the witness outside stays."""
+    ledger.uninstall(_administrator(dsn), role=role)
+    out.print("ledger removed")
+
+
+@app.command()
+def beat(plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, json: JsonOption = False) -> None:
+    """Write one row in production, and its record in the witness."""
+    cell = open_cell(plan)
+    made = _beat(cell, cell.plan.database(database))
+    if json:
+        print_json(made)
+    else:
+        out.print(_told(made))
+
+
+@app.command()
+def run(
+    plan: PlanOption = DEFAULT_PLAN,
+    database: DatabaseOption = None,
+    every: Annotated[
+        timedelta, typer.Option(parser=duration, metavar="DURATION", help="The time between two beats.")
+    ] = timedelta(seconds=60),
+) -> None:
+    """Beat until stopped. A beat that fails is told, and the next one tried."""
+    cell = open_cell(plan)
+    entry = cell.plan.database(database)
+    stop = threading.Event()
+
+    def stopped(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, stopped)
+    signal.signal(signal.SIGTERM, stopped)
+    while not stop.is_set():
+        tick = clock(every.total_seconds())
+        try:
+            out.print(_told(_beat(cell, entry)))
+        except DrillError as error:
+            err.print(f"no beat: {escape(error.message)}\nHINT: {escape(error.hint)}", style="yellow")
+        stop.wait(tick.remaining())
+
+
+@app.command()
+def status(
+    plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, json: JsonOption = False
+) -> None:
+    """Show the newest beat that the witness knows; exit status 3 if it knows none of the last day."""
+    cell = open_cell(plan)
+    entry = cell.plan.database(database)
+    now = clock().now
+    beats = ledger.witness(cell.store, entry.name, since=now - ledger.RECENT)
+    if not beats:
+        err.print(
+            f"the witness knows no beat of database {escape(entry.name)} of the last day", style="yellow"
+        )
+        err.print("HINT: start it with: pgdrill ledger run")
+        raise typer.Exit(3)
+    newest = beats[-1]
+    if json:
+        print_json(newest)
+    else:
+        out.print(f"{_told(newest)}, {(now - newest.beat_at).total_seconds():.0f} s ago")
+
+
+def _beat(cell: Cell, entry: DatabasePlan) -> Beat:
+    return ledger.beat(cell.production(entry, clock()), cell.store, entry.name)
+
+
+def _told(beat: Beat) -> str:
+    return f"beat {beat.sequence} at {beat.beat_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _administrator(dsn: str) -> Server:
+    address = replace(Address.parse(dsn), dbname=ledger.DATABASE)
+    if not address.password:
+        address = replace(
+            address,
+            password=getpass.getpass(f"Password for {address.user}: "),
+        )
+    return Server(address, clock())
