@@ -1,0 +1,116 @@
+"""Every command that a document or an error's hint tells somebody to type is there, with those options."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from pgdrill.cli import app
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if path.name != "CHANGELOG.md"]
+COMMAND = re.compile(r"(?:^|[`;&|(:] ?|\$ )(?:\.venv/bin/)?(pgdrill [a-z][^`\n|>#;)]*)", re.MULTILINE)
+
+
+def _in_documents() -> list[tuple[str, str]]:
+    """Return (where, command) for each in code, be it a block or a word."""
+    found = []
+    for document in DOCUMENTS:
+        text = document.read_text()
+        blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        words = re.findall(r"(?<!`)`(pgdrill [^`\n]+)`(?!`)", text)
+        code = "\n".join([*blocks, *words])
+        found += [(str(document.relative_to(ROOT)), command) for command in COMMAND.findall(code)]
+    return found
+
+
+def _hint(node: ast.expr) -> str:
+    """Return the text of a hint, with VALUE for what is filled in."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "VALUE" for part in node.values)
+    return ""
+
+
+def _in_hints() -> list[tuple[str, str]]:
+    found = []
+    for module in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "hint":
+                hint = _hint(node.value)
+                found += [
+                    (module.name, command) for command in re.findall(r": (pgdrill [a-z][^;,()`]*)", hint)
+                ]
+    return found
+
+
+def _unknown(command: str) -> str | None:
+    """Return what in the command does not exist: a name of a command, or an option."""
+    words = shlex.split(command)[1:]
+    current: click.Command = typer.main.get_command(app)
+    while isinstance(current, click.Group) and words and not words[0].startswith("-"):
+        inner = current.commands.get(words[0])
+        if inner is None:
+            return words[0]
+        current, words = inner, words[1:]
+    known = {
+        option for parameter in current.params for option in [*parameter.opts, *parameter.secondary_opts]
+    }
+    known |= {"--help", "-h"}
+    return next((w for w in words if w.startswith("-") and w.split("=")[0] not in known), None)
+
+
+def _every_command() -> list[list[str]]:
+    def walk(command: click.Command, path: list[str]) -> list[list[str]]:
+        inner = command.commands.items() if isinstance(command, click.Group) else ()
+        return [path, *(found for name, below in inner for found in walk(below, [*path, name]))]
+
+    return walk(typer.main.get_command(app), [])
+
+
+def test_every_command_in_the_documents_exists() -> None:
+    commands = _in_documents()
+    assert [(where, command) for where, command in commands if _unknown(command)] == []
+    assert ("README.md", "pgdrill drill run") in [(where, command[:17]) for where, command in commands]
+
+
+def test_every_command_in_a_hint_exists() -> None:
+    commands = _in_hints()
+    assert [(where, command) for where, command in commands if _unknown(command)] == []
+    assert "pgdrill point take" in [command for _, command in commands]
+
+
+@pytest.mark.parametrize(
+    ("command", "unknown"),
+    [
+        ("pgdrill drill walk", "walk"),
+        ("pgdrill drill run --deep", "--deep"),
+        ("pgdrill drill run --json", None),
+    ],
+)
+def test_a_command_that_does_not_exist_is_noticed(command: str, unknown: str | None) -> None:
+    assert _unknown(command) == unknown
+
+
+@pytest.mark.parametrize("command", _every_command(), ids=" ".join)
+def test_every_command_explains_itself(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_every_make_target_in_the_documents_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        name
+        for path in DOCUMENTS
+        for name in re.findall(r"(?:^|`)make ([a-z]+)", path.read_text(), re.MULTILINE)
+    }
+    assert named - targets == set()
+    assert "demo" in named
