@@ -1,0 +1,341 @@
+"""Order-independent digests of what tables hold, computed inside the server; no row leaves it.
+
+A row's digest is the XOR of one seeded hash a column, mixed once more; a table's is the sum over its rows,
+kept beside their count. So digests of any parts of a table add up to the digest of the whole, whatever the
+order, the physical place or the connection, and a table can be cut over page ranges and invocations.
+The hashes are PostgreSQL's own, 64 bits and not cryptographic: they find accidents, not an adversary.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+import psycopg
+from psycopg import sql
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from pgdrill.database import Connection, Server, quoted
+from pgdrill.errors import NotRunnable
+from pgdrill.model import Model
+from pgdrill.relations import Column, Relation, relations
+from pgdrill.unread import Unread, unread
+
+# Where a whole database cannot be read because its own catalog cannot.
+CATALOG = "(catalog)"
+
+# Changes with anything that changes a digest; digests of different algorithms are never compared.
+ALGORITHM = 1
+
+# A plan through an index would skip heap pages, and reading every page is half of the purpose.
+_READ_THE_HEAP = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off"
+
+# Tables up to this size are sent in batches, without waiting for each answer.
+_SMALL = 4 << 20
+_BATCH = 100
+
+# How a value of a built-in type becomes 64 bits. What is not named here is hashed as its text, which is the
+# same in every release and holds no OID, unlike the binary form of enums, composites and arrays of them.
+_TEXT = 'hashtextextended({}::text COLLATE "C", {})'
+_DIRECT = {
+    "int2": "hashint2extended({}, {})",
+    "int4": "hashint4extended({}, {})",
+    "int8": "hashint8extended({}, {})",
+    "oid": "hashoidextended({}, {})",
+    "uuid": "uuid_hash_extended({}, {})",
+    "text": 'hashtextextended({} COLLATE "C", {})',
+    "varchar": _TEXT,
+    "bpchar": 'hashbpcharextended({} COLLATE "C", {})',
+    "json": _TEXT,
+    "jsonb": _TEXT,
+    "xml": _TEXT,
+    "tsvector": _TEXT,
+}
+# Types in which PostgreSQL calls different values equal (1.0 and 1.00, 0 and -0, 1 day and 24 hours).
+_SEMANTIC = {
+    "float4": "hashfloat4extended({}, {})",
+    "float8": "hashfloat8extended({}, {})",
+    "numeric": "hash_numeric_extended({}, {})",
+    "interval": "interval_hash_extended({}, {})",
+    "jsonb": "jsonb_hash_extended({}, {})",
+}
+_EXACT = {
+    "float4": "float4send({})",
+    "float8": "float8send({})",
+    "numeric": "numeric_send({})",
+    "interval": "interval_send({})",
+}
+# Types without a hash function that SQL can call and that ignores the time zone: hashed inside one row().
+_IN_ROW = {
+    "bit": "bit_send({})",
+    "bool": "{}",
+    "bytea": "{}",
+    "char": "{}",
+    "cidr": "{}",
+    "date": "{}",
+    "inet": "{}",
+    "macaddr": "{}",
+    "macaddr8": "{}",
+    "name": "{}",
+    "pg_lsn": "{}",
+    "time": "{}",
+    "timestamp": "{}",
+    "timestamptz": "{}",
+    "timetz": "{}",
+    "xid8": "{}",
+    "box": "box_send({})",
+    "circle": "circle_send({})",
+    "line": "line_send({})",
+    "lseg": "lseg_send({})",
+    "money": "cash_send({})",
+    "path": "path_send({})",
+    "point": "point_send({})",
+    "polygon": "poly_send({})",
+    "varbit": "varbit_send({})",
+}
+# Elements whose binary form is free of OIDs and of the client's encoding.
+_SENT_IN_ARRAYS = {"int2", "int4", "int8", "oid", "uuid"} | _EXACT.keys() | _IN_ROW.keys() - {"name"}
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Heap pages from `start` up to but without `end`; None is the end of the table, wherever it is."""
+
+    start: int = 0
+    end: int | None = None
+
+
+WHOLE = Pages()
+
+
+def _read_sum(value: object) -> object:
+    if isinstance(value, str):
+        number = int(value, 16)
+        return number - (1 << 128) if number >> 127 else number
+    return value
+
+
+# 2^63 rows of 64 bits each fit in 128 bits, written as two's complement: JSON numbers stop at 2^53.
+Sum = Annotated[
+    int,
+    BeforeValidator(_read_sum),
+    PlainSerializer(lambda number: format(number % (1 << 128), "032x"), return_type=str, when_used="json"),
+]
+
+
+class Digest(Model):
+    """The count and the digest of some rows. Digests of disjoint parts add up."""
+
+    rows: int = 0
+    sum: Sum = 0
+
+    def __add__(self, other: Self) -> "Digest":
+        return Digest(rows=self.rows + other.rows, sum=self.sum + other.sum)
+
+
+class Table(Digest):
+    """The digest of a whole table; `bytes` is heap and TOAST."""
+
+    pages: int = 0
+    bytes: int = 0
+
+
+class Contents(Model):
+    """What one database holds. `skipped` are tables that hold no rows of the backup's, with the reason."""
+
+    tables: dict[str, Table] = Field(default_factory=dict)
+    skipped: dict[str, str] = Field(default_factory=dict)
+    unread: dict[str, Unread] = Field(default_factory=dict)
+
+
+class Fingerprint(Model):
+    """Digests of every table of every database, by name."""
+
+    algorithm: int = ALGORITHM
+    exact: bool = False
+    databases: dict[str, Contents] = Field(default_factory=dict)
+
+
+class Difference(Model):
+    """A table in which two fingerprints differ; None on the side where it is not."""
+
+    database: str
+    table: str
+    what: str
+    a: Table | None = None
+    b: Table | None = None
+
+
+def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.Composed:
+    """Compose the 64-bit digest of one row of `t`.
+
+    Each column has a seed of its own, so equal values in different columns differ; the last hash makes the
+    sum over rows non-linear in them, so values swapped between rows are found. A NULL is a constant even
+    where the column is NOT NULL: in a damaged row it must not wipe out the other columns.
+    """
+    terms, in_row, as_text = [], [], []
+    functions = _DIRECT if exact else _DIRECT | _SEMANTIC
+    for seed, column in enumerate(columns, 1):
+        value = sql.SQL("t.{}").format(sql.Identifier(column.name))
+        if column.domain and column.type:
+            value = sql.SQL("{}::{}").format(value, quoted("pg_catalog", column.type))
+        if column.type in functions:
+            hashed = sql.SQL(functions[column.type]).format(value, sql.Literal(seed))
+            terms.append(sql.SQL("coalesce({}, {})").format(hashed, sql.Literal(2_000_000 + seed)))
+        elif column.element in _SENT_IN_ARRAYS:
+            in_row.append(sql.SQL("array_send({})").format(value))
+        elif sent := (_IN_ROW | _EXACT).get(column.type):
+            in_row.append(sql.SQL(sent).format(value))
+        else:
+            as_text.append(value)
+    if in_row:
+        terms.append(sql.SQL("hash_record_extended(row({}), -1)").format(sql.SQL(", ").join(in_row)))
+    if as_text:
+        # The text of a row tells NULL from '' and where one value ends; a type's own cast to text need not.
+        row = sql.SQL(", ").join(as_text)
+        terms.append(sql.SQL('hashtextextended(row({})::text COLLATE "C", -2)').format(row))
+    return sql.SQL("hashint8extended({}, 0)").format(sql.SQL(" # ").join(terms) if terms else sql.SQL("0"))
+
+
+def query(relation: Relation, pages: Pages = WHOLE, *, exact: bool = False) -> sql.Composed:
+    """Compose the statement that returns count and sum over the rows of some pages."""
+    bounds = []
+    if pages.start:
+        bounds.append(sql.SQL("t.ctid >= {}::tid").format(sql.Literal(f"({pages.start},0)")))
+    if pages.end is not None:
+        bounds.append(sql.SQL("t.ctid < {}::tid").format(sql.Literal(f"({pages.end},0)")))
+    where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(bounds) if bounds else sql.SQL("")
+    return sql.SQL("SELECT count(*), coalesce(sum({}), 0) FROM ONLY {} AS t{}").format(
+        expression(relation.columns, exact=exact), quoted(relation.schema, relation.name), where
+    )
+
+
+def prepare(session: Connection) -> None:
+    """Make a session read heaps, so that no plan takes a shorter way around a damaged page."""
+    session.execute(_READ_THE_HEAP)
+
+
+def digest(session: Connection, relation: Relation, pages: Pages = WHOLE, *, exact: bool = False) -> Digest:
+    """Return the digest of some pages of a table, through a prepared session.
+
+    Raises:
+        psycopg.Error: the pages cannot be read whole.
+    """
+    return _answer(session.execute(query(relation, pages, exact=exact)))
+
+
+def digests(session: Connection, small: Sequence[Relation], *, exact: bool = False) -> list[Digest]:
+    """Return the digests of many small tables, without waiting for each answer.
+
+    Raises:
+        psycopg.Error: one of them cannot be read whole; nothing is known of the others.
+    """
+    with session.pipeline():
+        answers = [session.execute(query(relation, exact=exact)) for relation in small]
+        return [_answer(answer) for answer in answers]
+
+
+def _answer(cursor: psycopg.Cursor[tuple[object, ...]]) -> Digest:
+    rows, total = cursor.fetchall()[0]
+    return Digest(rows=int(str(rows)), sum=int(str(total)))
+
+
+def fingerprint(server: Server, databases: Sequence[str] = (), *, exact: bool = False) -> Fingerprint:
+    """Return the fingerprint of some or all databases, each as of one moment.
+
+    Raises:
+        NotRunnable: a database that was asked for is not there.
+        Unavailable: the server refused or did not answer.
+    """
+    there = server.databases()
+    if absent := [name for name in databases if name not in there]:
+        raise NotRunnable(
+            f"no database {absent[0]!r} on the server", hint=f"it has: {', '.join(map(repr, there))}"
+        )
+    return Fingerprint(
+        exact=exact, databases={name: _contents(server, name, exact=exact) for name in databases or there}
+    )
+
+
+def _contents(server: Server, database: str, *, exact: bool) -> Contents:
+    tables: dict[str, Table] = {}
+    refused: dict[str, Unread] = {}
+    with server.session(database) as session:
+        prepare(session)
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            found = relations(session)
+        except psycopg.Error as error:
+            return Contents(unread={CATALOG: unread(error, session)})
+        read = [relation for relation in found if not relation.unreadable]
+        whole = sum(relation.bytes for relation in read) or 1
+        done = 0
+        for batch in _batches(read):
+            server.progress(f"{database}: {batch[0]}, {100 * done // whole} % of {whole / 1e6:,.0f} MB read")
+            for relation, answer in zip(batch, _try(session, batch, exact=exact), strict=True):
+                if isinstance(answer, Unread):
+                    refused[str(relation)] = answer
+                else:
+                    tables[str(relation)] = Table(**dict(answer), pages=relation.pages, bytes=relation.bytes)
+            done += sum(relation.bytes for relation in batch)
+    skipped = {str(relation): relation.unreadable for relation in found if relation.unreadable}
+    return Contents(tables=tables, skipped=skipped, unread=refused)
+
+
+def _batches(read: Iterable[Relation]) -> Iterator[list[Relation]]:
+    """Cut tables into batches, large ones alone and first."""
+    by_size = sorted(read, key=lambda relation: relation.bytes, reverse=True)
+    small = [relation for relation in by_size if relation.bytes <= _SMALL]
+    yield from ([relation] for relation in by_size[: len(by_size) - len(small)])
+    yield from (small[at : at + _BATCH] for at in range(0, len(small), _BATCH))
+
+
+def _try(session: Connection, batch: Sequence[Relation], *, exact: bool) -> list[Digest | Unread]:
+    """Read a batch; where that fails, one by one, so that one bad table does not hide the others."""
+    try:
+        with session.transaction():
+            return list(digests(session, batch, exact=exact))
+    except psycopg.Error as error:
+        if len(batch) == 1:
+            return [unread(error, session)]
+        return [answer for relation in batch for answer in _try(session, [relation], exact=exact)]
+
+
+def differences(a: Fingerprint, b: Fingerprint) -> list[Difference]:
+    """Return where two fingerprints differ; what either could not read is left to the caller.
+
+    Raises:
+        NotRunnable: they were made in different ways, so that equal content may have unequal digests.
+    """
+    if (a.algorithm, a.exact) != (b.algorithm, b.exact):
+        raise NotRunnable(
+            f"fingerprints made in different ways: algorithm {a.algorithm} and {b.algorithm},"
+            f" exact {a.exact} and {b.exact}",
+            hint="make both with the same version of pgdrill and the same --exact",
+        )
+    found = []
+    for database in sorted(a.databases.keys() | b.databases.keys()):
+        if database in a.databases and database in b.databases:
+            found += _differences(database, a.databases[database], b.databases[database])
+        else:
+            side = "a" if database in a.databases else "b"
+            found.append(Difference(database=database, table="", what=f"database only in {side}"))
+    return found
+
+
+def _differences(database: str, a: Contents, b: Contents) -> list[Difference]:
+    found = []
+    known_a, known_b = ({*side.tables, *side.skipped, *side.unread} for side in (a, b))
+    for table in sorted(known_a | known_b):
+        left, right = a.tables.get(table), b.tables.get(table)
+        what = ""
+        if table not in known_a or table not in known_b:
+            what = "only in a" if table in known_a else "only in b"
+        elif a.skipped.get(table) != b.skipped.get(table) and not {*a.unread, *b.unread} & {table}:
+            what = a.skipped.get(table) or b.skipped[table]
+        elif left and right and left.rows != right.rows:
+            what = "different number of rows"
+        elif left and right and left.sum != right.sum:
+            what = "same number of rows, different content"
+        if what:
+            found.append(Difference(database=database, table=table, what=what, a=left, b=right))
+    return found

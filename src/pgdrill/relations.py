@@ -1,0 +1,98 @@
+"""What holds rows in a database, and how each column is typed: one query of the catalog, no table is read."""
+
+from dataclasses import dataclass, field
+
+from pgdrill.database import Connection
+
+_RELATIONS = """
+WITH RECURSIVE base(oid, base) AS (
+    SELECT oid, oid FROM pg_type WHERE typtype <> 'd'
+    UNION ALL
+    SELECT domain.oid, base.base FROM pg_type domain JOIN base ON domain.typbasetype = base.oid
+    WHERE domain.typtype = 'd'
+)
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, c.relispopulated,
+       pg_get_userbyid(c.relowner), c.relrowsecurity, c.relforcerowsecurity,
+       coalesce(am.amname, ''), c.reltoastrelid,
+       coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::bigint,
+       coalesce(pg_relation_size(c.oid), 0)
+       + CASE WHEN c.reltoastrelid <> 0 THEN coalesce(pg_relation_size(c.reltoastrelid), 0) ELSE 0 END,
+       (SELECT coalesce(json_agg(json_build_array(
+                   a.attname,
+                   CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b'
+                        THEN t.typname ELSE '' END,
+                   CASE WHEN e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype = 'b'
+                        THEN e.typname ELSE '' END,
+                   t.oid <> a.atttypid) ORDER BY a.attnum), '[]'::json)
+        FROM pg_attribute a JOIN base ON base.oid = a.atttypid JOIN pg_type t ON t.oid = base.base
+        LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          AND a.attgenerated <> 'v')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam
+WHERE c.relkind IN ('r', 'm', 'f') AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
+"""
+
+
+@dataclass(frozen=True)
+class Column:
+    """`type` is a built-in type's name, or empty; `element` the same for an array's element."""
+
+    name: str
+    type: str
+    element: str = ""
+    domain: bool = False
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What holds rows of its own: a table, a partition, a materialized view; a foreign table, to name it.
+
+    `pages` is the length of the heap, `bytes` heap and TOAST.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    persistence: str
+    populated: bool
+    owner: str
+    row_security: bool
+    forced: bool
+    method: str
+    toast: int
+    pages: int
+    bytes: int
+    columns: tuple[Column, ...] = field(repr=False, kw_only=True)
+
+    def __str__(self) -> str:
+        return qualified(self.schema, self.name)
+
+    @property
+    def unreadable(self) -> str:
+        """Why there is nothing to read here, in words; empty for what is read."""
+        if self.kind == "f":
+            return "foreign: reading it would act on another server"
+        if self.persistence == "u":
+            return "unlogged: known to be empty after a restore"
+        return "" if self.populated else "materialized view without data"
+
+
+def qualified(*names: str) -> str:
+    """Return a name as PostgreSQL writes it, but the same in every release (keywords differ)."""
+    return ".".join(
+        name
+        if name.replace("_", "a").isalnum() and name.isascii() and name.islower() and not name[0].isdigit()
+        else '"{}"'.format(name.replace('"', '""'))
+        for name in names
+    )
+
+
+def relations(session: Connection) -> list[Relation]:
+    """Return what holds rows in a database, system schemas and temporary tables excepted, in name order."""
+    return [
+        Relation(*row, columns=tuple(Column(*column) for column in columns))
+        for *row, columns in session.execute(_RELATIONS)
+    ]
