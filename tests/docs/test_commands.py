@@ -4,8 +4,8 @@ import ast
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
 from typer.testing import CliRunner
@@ -53,8 +53,8 @@ def _in_hints() -> list[tuple[str, str]]:
 def _unknown(command: str) -> str | None:
     """Return what in the command does not exist: a name of a command, or an option."""
     words = shlex.split(command)[1:]
-    current: click.Command = typer.main.get_command(app)
-    while isinstance(current, click.Group) and words and not words[0].startswith("-"):
+    current: Any = typer.main.get_command(app)
+    while hasattr(current, "commands") and words and not words[0].startswith("-"):
         inner = current.commands.get(words[0])
         if inner is None:
             return words[0]
@@ -67,8 +67,8 @@ def _unknown(command: str) -> str | None:
 
 
 def _every_command() -> list[list[str]]:
-    def walk(command: click.Command, path: list[str]) -> list[list[str]]:
-        inner = command.commands.items() if isinstance(command, click.Group) else ()
+    def walk(command: Any, path: list[str]) -> list[list[str]]:
+        inner = getattr(command, "commands", {}).items()
         return [path, *(found for name, below in inner for found in walk(below, [*path, name]))]
 
     return walk(typer.main.get_command(app), [])
