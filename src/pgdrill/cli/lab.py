@@ -1,0 +1,259 @@
+"""The commands of the lab. Thin; what they do stands in pgdrill.lab, which needs the extra `lab` and loads late."""
+
+import importlib.util
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pgdrill.cli.context import JsonOption, err, out, print_json
+from pgdrill.errors import NotRunnable
+from pgdrill.lab.faults import Setting
+
+if TYPE_CHECKING:
+    from pgdrill.lab.lab import Lab
+
+NOT_RUNNING = 3
+
+app = typer.Typer(help="An AWS on this machine, with real PostgreSQL behind its RDS.", no_args_is_help=True)
+fault = typer.Typer(help="What the lab does wrong on purpose.", no_args_is_help=True)
+app.add_typer(fault, name="fault")
+
+DirectoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory",
+        envvar="PGDRILL_LAB",
+        help="Where the lab lives.  [default: /var/lib/pgdrill/lab for root, else $XDG_STATE_HOME/pgdrill/lab]",
+        show_default=False,
+    ),
+]
+RegionOption = Annotated[
+    str | None, typer.Option("--region", help="Which region; the primary one unless given.")
+]
+
+
+def _lab(directory: Path | None) -> "Lab":
+    missing = [
+        name for name in ("cryptography", "ministack", "psutil") if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        raise NotRunnable(
+            f"the lab needs {', '.join(missing)}, not installed here", hint="pip install 'pgdrill[lab]'"
+        )
+    from pgdrill.lab.lab import Lab  # noqa: PLC0415 # the product installs without the lab
+
+    return Lab(directory)
+
+
+@app.command()
+def up(
+    directory: DirectoryOption = None,
+    *,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--keep-state", help="Discard what an earlier lab kept, or go on with it.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.", show_default=False)
+    ] = 0,
+    amcheck: Annotated[
+        str, typer.Option(help="Whether the master user may run amcheck: granted or refused.")
+    ] = "granted",
+    archive_every: Annotated[
+        float, typer.Option(help="Seconds between archived WAL segments; 300 in AWS.", min=0.1)
+    ] = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a lab: an AWS endpoint on loopback with two regions, networks, keys, buckets and a plan.
+
+    A lab that runs already stays as it is.
+    """
+    lab = _lab(directory)
+    from pgdrill.lab.record import Settings  # noqa: PLC0415 # as in _lab
+
+    if amcheck not in {"granted", "refused"}:
+        raise typer.BadParameter(f"{amcheck!r} is neither granted nor refused", param_hint="--amcheck")
+    settings = Settings.model_validate({"port": port, "amcheck": amcheck, "archive_every": archive_every})
+    began = lab.up(settings, fresh=fresh)
+    if as_json:
+        print_json({"began": began, "environment": lab.environment})
+        return
+    err.print(f"{'lab is up' if began else 'lab is up already'} in {lab.directory}", soft_wrap=True)
+    for name, value in lab.environment.items():
+        typer.echo(f"{name}={value}")
+    err.print(f"use it:  set -a; . {lab.environment_path}; set +a", soft_wrap=True)
+    err.print("end it:  pgdrill lab down", soft_wrap=True)
+
+
+@app.command()
+def down(
+    directory: DirectoryOption = None,
+    *,
+    keep_state: Annotated[
+        bool, typer.Option("--keep-state", help="Leave databases, snapshots and objects for the next `up`.")
+    ] = False,
+) -> None:
+    """End the lab and everything of it that runs, also after a crash; remove its directory."""
+    lab = _lab(directory)
+    ran = lab.down(keep=keep_state)
+    state = "state kept" if keep_state else "nothing left"
+    err.print(f"{'lab is down' if ran else 'no lab ran'} in {lab.directory}: {state}", soft_wrap=True)
+
+
+@app.command()
+def status(directory: DirectoryOption = None, *, as_json: JsonOption = False) -> None:
+    """Tell what runs. Exit status 0 when the lab runs, 3 when it does not."""
+    lab = _lab(directory)
+    record = lab.running()
+    if record is None:
+        if as_json:
+            print_json({"running": False, "directory": str(lab.directory)})
+        else:
+            out.print(f"no lab runs in {lab.directory}; start one with: pgdrill lab up", soft_wrap=True)
+        raise typer.Exit(NOT_RUNNING)
+    told = {
+        "running": True,
+        "directory": str(lab.directory),
+        "endpoint": lab.environment["AWS_ENDPOINT_URL"],
+        "pid": record.pid,
+        "regions": [_inventory(lab, region) for region in record.regions],
+        "faults": lab.door.faults(),
+    }
+    if as_json:
+        print_json(told)
+    else:
+        _print_status(told)
+
+
+def _inventory(lab: "Lab", region: str) -> dict[str, Any]:
+    rds = lab.client("rds", region)
+    instances = rds.describe_db_instances()["DBInstances"]
+    snapshots = rds.describe_db_snapshots()["DBSnapshots"]
+    return {
+        "region": region,
+        "instances": [
+            {
+                "id": instance["DBInstanceIdentifier"],
+                "status": instance["DBInstanceStatus"],
+                "port": instance.get("Endpoint", {}).get("Port"),
+            }
+            for instance in instances
+        ],
+        "snapshots": [
+            {
+                "id": snapshot["DBSnapshotIdentifier"],
+                "status": snapshot["Status"],
+                "type": snapshot["SnapshotType"],
+                "created": snapshot.get("SnapshotCreateTime"),
+            }
+            for snapshot in snapshots
+        ],
+    }
+
+
+def _print_status(told: dict[str, Any]) -> None:
+    out.print(
+        f"lab is up at {told['endpoint']}, process {told['pid']}, in {told['directory']}", soft_wrap=True
+    )
+    table = Table(box=None, pad_edge=False)
+    for column in ("REGION", "KIND", "IDENTIFIER", "STATUS", ""):
+        table.add_column(column, no_wrap=column != "IDENTIFIER")
+    for region in told["regions"]:
+        for instance in region["instances"]:
+            port = f"127.0.0.1:{instance['port']}" if instance["port"] else ""
+            table.add_row(region["region"], "instance", instance["id"], instance["status"], port)
+        for snapshot in region["snapshots"]:
+            created = snapshot["created"]
+            when = (
+                created.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+                if isinstance(created, datetime)
+                else ""
+            )
+            kind = f"{snapshot['type']} snapshot"
+            table.add_row(region["region"], kind, snapshot["id"], snapshot["status"], when)
+    out.print(table if table.row_count else "no instances, no snapshots")
+    usual = Setting().model_dump(mode="json")
+    faults = {name: value for name, value in told["faults"].items() if value != usual.get(name)}
+    out.print(f"faults: {json.dumps(faults)}" if faults else "no faults set", soft_wrap=True, markup=False)
+
+
+@app.command()
+def sabotage(
+    snapshot: Annotated[
+        str, typer.Argument(help="The snapshot to damage; for a hole in the WAL archive, the instance.")
+    ] = "",
+    kind: Annotated[str, typer.Argument(help="The damage; --list tells them.")] = "",
+    directory: DirectoryOption = None,
+    *,
+    database: Annotated[str | None, typer.Option(help="Where; the lab chooses unless given.")] = None,
+    table: Annotated[str | None, typer.Option(help="What, as schema.name; the lab chooses.")] = None,
+    other: Annotated[str | None, typer.Option(help="The snapshot that a swap puts in its place.")] = None,
+    region: RegionOption = None,
+    as_list: Annotated[bool, typer.Option("--list", help="List the kinds of damage.")] = False,
+) -> None:
+    """Damage a snapshot, so that a drill can be seen to find it."""
+    lab = _lab(directory)
+    if as_list:
+        _print_kinds()
+        return
+    if not snapshot or not kind:
+        raise typer.BadParameter("name a snapshot and a kind of damage; --list tells the kinds")
+    damage = lab.door.sabotage(snapshot, kind, region=region, database=database, table=table, other=other)
+    out.print(damage, soft_wrap=True, markup=False)
+
+
+def _print_kinds() -> None:
+    from pgdrill.lab import sabotage as damage  # noqa: PLC0415 # as in _lab
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("KIND", no_wrap=True)
+    table.add_column("WHAT IT DOES")
+    for kind in damage.ALL:
+        table.add_row(kind.name, kind.what)
+    out.print(table)
+
+
+@app.command()
+def backup(
+    instance: Annotated[str, typer.Argument(help="Which instance.")],
+    directory: DirectoryOption = None,
+    *,
+    region: RegionOption = None,
+) -> None:
+    """Take an instance's daily automated snapshot now, instead of in its backup window."""
+    out.print(_lab(directory).door.back_up(instance, region=region), markup=False)
+
+
+@fault.command("set")
+def set_faults(
+    faults: Annotated[str, typer.Argument(help="A JSON object; '-' reads it from standard input.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Set faults, each kind named replacing what was set of it.
+
+    Example: pgdrill lab fault set '{"latency": {"restore": 20}}'
+    """
+    text = sys.stdin.read() if faults == "-" else faults
+    try:
+        change = json.loads(text)
+    except ValueError as error:
+        raise NotRunnable(
+            f"faults are not JSON: {error}", hint='write, for one: {"latency": {"restore": 20}}'
+        ) from error
+    print_json(_lab(directory).door.set_faults(change))
+
+
+@fault.command("clear")
+def clear_faults(directory: DirectoryOption = None) -> None:
+    """Let the lab do everything right again."""
+    print_json(_lab(directory).door.clear_faults())
+
+
+@fault.command("list")
+def list_faults(directory: DirectoryOption = None) -> None:
+    """Print what is set, as JSON."""
+    print_json(_lab(directory).door.faults())

@@ -1,0 +1,129 @@
+"""The only module that begins and ends the lab's processes.
+
+What a killed daemon leaves is found by the lab's mark in a process's environment and by PostgreSQL's data
+directories, never by a process's name.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from pgdrill.errors import NotRunnable
+from pgdrill.lab import cluster
+from pgdrill.lab.record import Record, Settings
+
+ACCOUNT = "000000000000"
+LOG = "daemon.log"
+MARK = "PGDRILL_LAB_DIRECTORY"
+STOP_TIMEOUT = 30.0
+
+
+def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, subprocess.Popen[bytes]]:
+    """Start the daemon on the port asked for, else the port of `before`, else any; write and return the record.
+
+    Its socket listens already: the first request waits in the socket's queue until the daemon serves.
+
+    Raises:
+        NotRunnable: the port asked for cannot be used.
+    """
+    (directory / "aws").mkdir(mode=0o700, exist_ok=True)
+    with _listener(settings.port, before) as listener, (directory / LOG).open("ab") as log:
+        record = Record(settings=settings, port=listener.getsockname()[1])
+        record.write(directory)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pgdrill.lab.emulator", str(directory), str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=_environment(directory, record),
+            start_new_session=True,
+        )
+    began = psutil.Process(process.pid).create_time()
+    record = record.model_copy(update={"pid": process.pid, "began": began})
+    record.write(directory)
+    return record, process
+
+
+def end(directory: Path, record: Record | None) -> None:
+    """End the daemon if it lives, which saves its state, then whatever of the lab still runs."""
+    process = record.process() if record else None
+    if process:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+        _await_end([process], STOP_TIMEOUT)
+    cluster.kill_orphans(directory)
+    _await_end(_marked(directory), 2.0)
+
+
+def last_words(directory: Path) -> str:
+    """Return the last line of the daemon's log."""
+    lines = (directory / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it left no word in its log"
+
+
+def _listener(asked: int, before: int) -> socket.socket:
+    for port in [asked] if asked else [before, 0]:
+        try:
+            return socket.create_server(("127.0.0.1", port), backlog=128)
+        except OSError as error:
+            if port and port == asked:
+                raise NotRunnable(
+                    f"port {port} on 127.0.0.1 cannot be used: {error.strerror}",
+                    hint="choose another with --port, or leave it out for a free one",
+                ) from error
+    raise NotRunnable("no port on 127.0.0.1 is free", hint="look at what listens with: ss -ltn")
+
+
+def _environment(directory: Path, record: Record) -> dict[str, str]:
+    """Return ministack's settings, and of this process's environment what is neither AWS's nor libpq's."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "PG")) or name.startswith("PGDRILL_PG")
+    }
+    return inherited | {
+        MARK: str(directory),
+        "AUTH": str(record.settings.auth).lower(),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{record.port}",
+        "AWS_DEFAULT_REGION": record.regions[0],
+        "DOCKER_HOST": f"unix://{directory}/no-docker",
+        "GATEWAY_PORT": str(record.port),
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": record.regions[0],
+        "PERSIST_STATE": "1",
+        "S3_DATA_DIR": str(directory / "aws" / "s3"),
+        "S3_PERSIST": "1",
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(directory / "aws" / "state"),
+    }
+
+
+def _marked(directory: Path) -> list[psutil.Process]:
+    """End and return what the daemon began and did not end: Lambda workers, a backup on its way."""
+    marked = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == str(directory) and process.pid != os.getpid():
+                process.terminate()
+                marked.append(process)
+    return marked
+
+
+def _await_end(processes: list[psutil.Process], timeout: float) -> None:
+    """Wait until all have ended; kill those that have not in time."""
+    _, alive = psutil.wait_procs(processes, timeout=timeout)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=timeout)

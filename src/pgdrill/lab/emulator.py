@@ -1,0 +1,138 @@
+"""The lab's one daemon process: ministack for every AWS service but RDS, RDS on real PostgreSQL, and the lab's door.
+
+It serves a listening socket that `lab up` has bound to loopback and hands over, and is configured by its
+environment, since ministack reads its own when it is imported. It ends on SIGTERM or SIGINT, keeping its state.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app as ministack
+from ministack.core.responses import get_region, request_scope
+from ministack.services import eventbridge
+from ministack.services import rds as record_only_rds
+
+from pgdrill import __version__
+from pgdrill.lab import cluster, postgres, sabotage, tls
+from pgdrill.lab.door import Doorway, Handler
+from pgdrill.lab.faults import Faults
+from pgdrill.lab.rds.service import LabSettings, Rds
+from pgdrill.lab.record import Record
+from pgdrill.model import JSON
+
+logger = logging.getLogger("pgdrill.lab")
+
+
+def main(directory: Path, listener: int) -> None:
+    """Serve until told to end. `listener` is the descriptor of the listening socket."""
+    record = _record(directory)
+    account = os.environ["MINISTACK_ACCOUNT_ID"]
+    binaries = postgres.find()
+    faults = Faults()
+    rds = Rds(
+        directory / "rds",
+        binaries,
+        tls.Authority(directory / "tls"),
+        faults,
+        account=account,
+        publish=lambda region, event: _publish(account, region, event),
+        default_region=record.regions[0],
+        settings=LabSettings(
+            amcheck=record.settings.amcheck == "granted", archive_every=record.settings.archive_every
+        ),
+    )
+    try:
+        rds.load()
+        _put_in_place(rds)
+        asyncio.run(_serve(listener, lambda stop: _handlers(record, rds, faults, binaries, stop)))
+    finally:
+        rds.close(keep=True)
+        cluster.kill_orphans(directory)
+    record = _record(directory)  # `lab up` has written to it since
+    record.model_copy(update={"kept": record.ready, "pid": None}).write(directory)
+
+
+def _record(directory: Path) -> Record:
+    record = Record.read(directory)
+    if record is None:
+        raise FileNotFoundError(f"no lab in {directory}")
+    return record
+
+
+def _put_in_place(rds: Rds) -> None:
+    """Let our actions, and no other, answer in RDS's name: what only keeps records would answer wrongly."""
+    actions = record_only_rds._ACTION_MAP  # noqa: SLF001 # ministack has no other place to put actions
+    actions.clear()
+    for name in rds.ACTIONS:
+        actions[name] = _action(rds, name)
+
+
+def _action(rds: Rds, name: str) -> Callable[[dict[str, list[str]]], tuple[int, dict[str, str], bytes]]:
+    return lambda params: rds.handle(get_region(), name, params)
+
+
+def _publish(account: str, region: str, event: dict[str, Any]) -> None:
+    """Put an event on the region's default bus, as AWS's own services do; clients may not use `aws.*` sources."""
+    with request_scope(account, region):
+        eventbridge._put_events(  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own emitters do
+            {"Entries": [event]}, allow_aws_source=True
+        )
+
+
+def _handlers(
+    record: Record, rds: Rds, faults: Faults, binaries: postgres.Binaries, stop: Callable[[], None]
+) -> dict[str, Handler]:
+    home = record.regions[0]
+
+    def status(_: JSON) -> JSON:
+        return {"version": __version__, "pid": os.getpid(), "regions": list(record.regions)}
+
+    def back_up(asked: JSON) -> JSON:
+        return {"snapshot": rds.back_up(asked.get("region") or home, asked["instance"])}
+
+    def damage(asked: JSON) -> JSON:
+        return {"damage": sabotage.apply(rds, binaries, asked.get("region") or home, asked)}
+
+    def end(_: JSON) -> JSON:
+        stop()
+        return {}
+
+    return {
+        "status": status,
+        "faults/list": lambda _: faults.get(),
+        "faults/set": faults.set,
+        "faults/clear": lambda _: faults.clear(),
+        "sabotage": damage,
+        "backup": back_up,
+        "stop": end,
+    }
+
+
+async def _serve(listener: int, handlers: Callable[[Callable[[], None]], dict[str, Handler]]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    config = Config()
+    config.bind = [f"fd://{listener}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 0.5  # idle connections of clients that stay alive are not waited for
+    config.accesslog = None
+
+    def end() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    doorway = Doorway(ministack, handlers(end))
+    await serve(doorway, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type] # ASGI, as plain dicts
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
