@@ -114,11 +114,15 @@ def _read_sum(value: object) -> object:
     return value
 
 
+def _write_sum(number: int) -> str:
+    return format(number % (1 << 128), "032x")
+
+
 # 2^63 rows of 64 bits each fit in 128 bits, written as two's complement: JSON numbers stop at 2^53.
 Sum = Annotated[
     int,
     BeforeValidator(_read_sum),
-    PlainSerializer(lambda number: format(number % (1 << 128), "032x"), return_type=str, when_used="json"),
+    PlainSerializer(_write_sum, return_type=str, when_used="json"),
 ]
 
 
@@ -127,6 +131,10 @@ class Digest(Model):
 
     rows: int = 0
     sum: Sum = 0
+
+    @property
+    def hex(self) -> str:
+        return _write_sum(self.sum)
 
     def __add__(self, other: Self) -> "Digest":
         return Digest(rows=self.rows + other.rows, sum=self.sum + other.sum)
