@@ -12,7 +12,19 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from pgdrill.model import JSON, Finding, Model, Moment, RecoveryPoint, Rpo, Rto, Stage, Verdict, worst
+from pgdrill.model import (
+    JSON,
+    Finding,
+    Model,
+    Moment,
+    PointKind,
+    RecoveryPoint,
+    Rpo,
+    Rto,
+    Stage,
+    Verdict,
+    worst,
+)
 
 SCHEMA_VERSION: Final = "1"
 
@@ -67,7 +79,7 @@ class Evidence(Model):
 
     `drill` starts with the UTC time, so that ids sort as drills happened. `number` counts a database's drills
     from 1 and `previous_sha256` is the digest of the one before: what is missing, moved or altered shows.
-    `plan_sha256` is the digest of the plan file. `facts` maps keys in the store to their digests; the facts
+    `plan_sha256` is the digest of the plan as JSON. `facts` maps keys in the store to their digests; the facts
     themselves lie beside. `stages` ends before teardown, which has a record of its own.
     """
 
@@ -129,6 +141,40 @@ class Teardown(Model):
     gone_at: Moment | None
     proof: str
     retained_backups: tuple[str, ...] = ()
+
+
+class Summary(Model):
+    """One past drill, as a trend shows it. Seconds and bytes; None where it was not measured."""
+
+    drill: DrillId
+    database: str
+    started_at: Moment
+    point: str
+    kind: PointKind
+    verdict: Verdict
+    reason: str
+    rto_usable: float | None
+    rto_objective: float
+    rpo_worst_case: float | None
+    rpo_objective: float
+    examined_bytes: int | None
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> "Summary":
+        return cls(
+            drill=evidence.drill,
+            database=evidence.database,
+            started_at=evidence.started_at,
+            point=evidence.point.id,
+            kind=evidence.point.kind,
+            verdict=evidence.verdict,
+            reason=evidence.verdict_reason,
+            rto_usable=evidence.rto.usable,
+            rto_objective=evidence.rto.objective,
+            rpo_worst_case=evidence.rpo.worst_case,
+            rpo_objective=evidence.rpo_objective,
+            examined_bytes=evidence.examined.bytes,
+        )
 
 
 def canonical(record: Evidence | Teardown) -> bytes:

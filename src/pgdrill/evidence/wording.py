@@ -17,7 +17,7 @@ SYMBOL = {
     Verdict.PASSED: "✓",
     Verdict.FAILED: "✗",
     Verdict.INCONCLUSIVE: "?",
-    Verdict.NOT_ASKED: "–",
+    Verdict.NOT_ASKED: "-",
 }
 # What needs a person comes first.
 URGENCY = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED, Verdict.NOT_ASKED)
@@ -100,6 +100,14 @@ def share(part: float, whole: float) -> str:
 
 def moment(at: datetime | None) -> str:
     return NOT_MEASURED if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def sentence(text: str) -> str:
+    """Return text with a capital and a full stop, except where it begins with a name, which keeps its case."""
+    first = text.split(" ", 1)[0]
+    if first.isalpha():
+        text = text[0].upper() + text[1:]
+    return text if not text or text[-1] in ".!?:" else f"{text}."
 
 
 def visible(text: str) -> str:

@@ -1,0 +1,194 @@
+"""Where evidence lies in the store, and the only module of evidence that reads or writes there.
+
+    evidence/<database>/<drill>/evidence.json    canonical, chained to the drill before
+    evidence/<database>/<drill>/teardown.json    that nothing was left
+    evidence/<database>/<drill>/report.html      rendered from both, so it may be rendered anew
+    evidence/<database>/<drill>/junit.xml        the same for CI
+
+A record that is there is never written again, so that every step may be repeated.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from pgdrill.errors import Broken, NotRunnable
+from pgdrill.evidence.chain import Break, Link, Stored, next_link, verify_chain
+from pgdrill.evidence.junit import drill_junit
+from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
+from pgdrill.evidence.report import report
+
+ROOT = "evidence"
+EVIDENCE = "evidence.json"
+TEARDOWN = "teardown.json"
+REPORT = "report.html"
+JUNIT = "junit.xml"
+# As many drills as a trend can show and a person compare.
+TREND = 50
+
+
+class Shelf(Protocol):
+    """What evidence needs of the store; keys come in order."""
+
+    def put(self, key: str, body: bytes, *, content_type: str = ...) -> None: ...
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]: ...
+
+
+def key(database: str, drill: str, document: str) -> str:
+    return f"{ROOT}/{database}/{drill}/{document}"
+
+
+def save(shelf: Shelf, evidence: Evidence) -> str:
+    """Write the evidence of a drill, its report and its JUnit XML; return the digest of the evidence.
+
+    Where a drill has evidence already, that stands, and what is rendered is rendered from it.
+    """
+    place = key(evidence.database, evidence.drill, EVIDENCE)
+    body = shelf.get(place)
+    if body is None:
+        body = canonical(evidence)
+        shelf.put(place, body)
+    stands = _evidence(place, body)
+    shelf.put(key(stands.database, stands.drill, JUNIT), drill_junit(stands), content_type="application/xml")
+    _render(shelf, stands, None)
+    return sha256(body)
+
+
+def finish(shelf: Shelf, teardown: Teardown) -> None:
+    """Write that the temporary instance is gone, and render the report with it.
+
+    Raises:
+        NotRunnable: there is no evidence of this drill.
+    """
+    evidence = load(shelf, teardown.drill, teardown.database)
+    place = key(teardown.database, teardown.drill, TEARDOWN)
+    if shelf.get(place) is None:
+        shelf.put(place, canonical(teardown))
+    _render(shelf, evidence, load_teardown(shelf, evidence))
+
+
+def load(shelf: Shelf, drill: str, database: str | None = None) -> Evidence:
+    """Return the evidence of a drill. Without a database, all are searched; `latest` is the newest drill.
+
+    Raises:
+        NotRunnable: no such drill, or `latest` of several databases.
+        Broken: what lies there is not evidence.
+    """
+    found = [place for place in _places(shelf, database) if drill in {"latest", _drill(place)}]
+    if not found:
+        of = f" of database {database!r}" if database else ""
+        raise NotRunnable(
+            f"no evidence of drill {drill!r}{of}", hint="list the drills with: pgdrill evidence list"
+        )
+    databases = sorted({_database(place) for place in found})
+    if len(databases) > 1:
+        raise NotRunnable(
+            f"drill {drill!r} is there for several databases: {', '.join(databases)}",
+            hint="name one of them with --database",
+        )
+    body = shelf.get(found[-1])
+    if body is None:
+        raise Broken(f"evidence {found[-1]!r} is listed but not there", hint="it was deleted a moment ago")
+    return _evidence(found[-1], body)
+
+
+def load_teardown(shelf: Shelf, evidence: Evidence) -> Teardown | None:
+    """Return the record of the teardown, None where there is none yet.
+
+    Raises:
+        Broken: what lies there is not one.
+    """
+    place = key(evidence.database, evidence.drill, TEARDOWN)
+    body = shelf.get(place)
+    if body is None:
+        return None
+    try:
+        return Teardown.model_validate_json(body)
+    except ValidationError as error:
+        raise _unreadable(place, error) from error
+
+
+def history(
+    shelf: Shelf, database: str | None = None, before: str | None = None, most: int = TREND
+) -> list[Summary]:
+    """Return the newest past drills, oldest first; up to the drill `before`, which is not among them.
+
+    What cannot be read is left out: a drill must not fail over an old record, and `broken` tells of it.
+    """
+    places = [place for place in _places(shelf, database) if before is None or _drill(place) < before]
+    summaries = []
+    for place in sorted(places, key=_drill)[-most:]:
+        try:
+            summaries.append(Summary.of(_evidence(place, shelf.get(place) or b"")))
+        except Broken:
+            continue
+    return summaries
+
+
+def link(shelf: Shelf, database: str, drill: str) -> Link:
+    """Return the place of a drill in its database's chain, the same however often it is asked."""
+    places = [place for place in _places(shelf, database) if _drill(place) < drill]
+    last = shelf.get(places[-1]) if places else None
+    return next_link(last, len(places))
+
+
+def broken(shelf: Shelf, database: str) -> list[Break]:
+    """Return every break in the chain of a database."""
+    stored = []
+    for place in _places(shelf, database):
+        body = shelf.get(place) or b""
+        torn_down = shelf.get(key(database, _drill(place), TEARDOWN))
+        try:
+            witness = Teardown.model_validate_json(torn_down).evidence_sha256 if torn_down else None
+        except ValidationError:
+            witness = "nothing that can be read"
+        stored.append(Stored(_drill(place), body, witness))
+    return verify_chain(stored)
+
+
+def databases(shelf: Shelf) -> list[str]:
+    """Return the databases that have evidence, in name order."""
+    return sorted({_database(place) for place in _places(shelf, None)})
+
+
+def render(shelf: Shelf, evidence: Evidence) -> str:
+    """Render the report anew, from the records in the store."""
+    past = history(shelf, evidence.database, before=evidence.drill)
+    return report(evidence, load_teardown(shelf, evidence), past)
+
+
+def _render(shelf: Shelf, evidence: Evidence, teardown: Teardown | None) -> None:
+    page = report(evidence, teardown, history(shelf, evidence.database, before=evidence.drill))
+    place = key(evidence.database, evidence.drill, REPORT)
+    shelf.put(place, page.encode(), content_type="text/html; charset=utf-8")
+
+
+def _places(shelf: Shelf, database: str | None) -> list[str]:
+    prefix = f"{ROOT}/{database}/" if database else f"{ROOT}/"
+    return [place for place in shelf.keys(prefix) if place.endswith(f"/{EVIDENCE}")]
+
+
+def _database(place: str) -> str:
+    return place.split("/")[1]
+
+
+def _drill(place: str) -> str:
+    return place.split("/")[2]
+
+
+def _evidence(place: str, body: bytes) -> Evidence:
+    try:
+        return Evidence.model_validate_json(body)
+    except ValidationError as error:
+        raise _unreadable(place, error) from error
+
+
+def _unreadable(place: str, error: ValidationError) -> Broken:
+    return Broken(
+        f"{place!r} cannot be read: {error.error_count()} problems, the first in {error.errors()[0]['loc']}",
+        hint="see whether it was altered, with: pgdrill evidence verify; or a newer pgdrill wrote it",
+    )
