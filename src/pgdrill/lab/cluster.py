@@ -5,7 +5,6 @@ sessions it opens its own, over the Unix socket alone, as the role `rdsadmin` th
 """
 
 import contextlib
-import getpass
 import hashlib
 import os
 import pwd
@@ -34,6 +33,7 @@ from pgdrill.lab.tls import Certificate
 Query = str | sql.SQL | sql.Composed
 
 ADMIN = "rdsadmin"
+MOMENT = "backup_moment"  # a file in a backup: the moment whose data it holds
 POLL = 0.01
 PATIENCE = 120.0  # seconds for a stop or an archived segment; a start takes what recovery takes
 
@@ -116,16 +116,16 @@ class Cluster:
         A start that does not come to the target is an error, never a silent earlier end.
 
         Raises:
-            Broken: the target lies before the end of the backup, so the data would silently be later.
+            Broken: the target lies before the backup's own moment, so the data would silently be later.
         """
         command = f"cp {shlex.quote(str(archive.absolute())).replace('%', '%%')}/%f %p"
         settings = {"restore_command": command, "recovery_target_action": "promote", "hot_standby": "off"}
         if target is not None:
-            ended = _ended(self.data)
-            if target < ended:
+            moment = datetime.fromisoformat((self.data / MOMENT).read_text(encoding="ascii"))
+            if target < moment:
                 raise Broken(
-                    f"target {target.isoformat()} is before the end of the backup, {ended.isoformat()}",
-                    hint="recover from a backup that ended before the target",
+                    f"target {target.isoformat()} lies before the backup's own moment, {moment.isoformat()}",
+                    hint="recover from an earlier backup",
                 )
             settings["recovery_target_time"] = target.astimezone(UTC).isoformat(
                 sep=" ", timespec="microseconds"
@@ -263,19 +263,23 @@ class Cluster:
             )
 
     def back_up(self, target: Path) -> datetime:
-        """Take a physical base backup into `target` and return the moment of its end."""
+        """Take a physical base backup into `target` and return the moment whose data it holds.
+
+        What was committed up to that moment is in it, and nothing later: it is the time of the last commit in
+        the backup's own WAL or, with none, a moment between its start and its end.
+        """
         self._own(target)
         try:
             self.binaries.run(
                 "pg_basebackup", "-h", self.sockets, "-p", str(self.port), "-U", ADMIN, "-D", target,
                 "--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest",
             )  # fmt: skip
+            moment = _last_commit(target, self.binaries) or _modified(target / "backup_label")
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
-        ended = datetime.now(UTC)
-        (target / "backup_ended").write_text(ended.isoformat(), encoding="ascii")
-        return ended
+        (target / MOMENT).write_text(moment.isoformat(), encoding="ascii")
+        return moment
 
     def archive_now(self) -> datetime:
         """Archive all that is committed, and return the moment that can now be restored to.
@@ -326,7 +330,7 @@ class Cluster:
         includes = "".join(f"include_if_exists '{name}.conf'\n" for name in ("rds", "recovery-target"))
         self._write("postgresql.conf", _conf(own | dict(settings)) + includes)
         self._write("pg_hba.conf", HBA)
-        us = {getpass.getuser(), pwd.getpwuid(self.directory.stat().st_uid).pw_name}
+        us = {pwd.getpwuid(uid).pw_name for uid in (os.geteuid(), self.directory.stat().st_uid)}
         self._write("pg_ident.conf", "".join(f'lab "{name}" {ADMIN}\n' for name in sorted(us)))
 
     def _make_directory(self) -> None:
@@ -440,8 +444,16 @@ def _give(path: Path) -> None:
         os.chown(path, account["user"], account["group"])
 
 
-def _ended(backup: Path) -> datetime:
-    return datetime.fromisoformat((backup / "backup_ended").read_text(encoding="ascii"))
+def _last_commit(backup: Path, binaries: Binaries) -> datetime | None:
+    wal = backup / "pg_wal"
+    segments = sorted(file.name for file in wal.iterdir() if re.fullmatch("[0-9A-F]{24}", file.name))
+    records = binaries.run("pg_waldump", "-r", "Transaction", "-p", wal, segments[0], segments[-1])
+    commits = re.findall(r"desc: COMMIT (\S+ \S+) UTC", records)
+    return datetime.fromisoformat(commits[-1]).replace(tzinfo=UTC) if commits else None
+
+
+def _modified(file: Path) -> datetime:
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC)
 
 
 def _conf(settings: Mapping[str, str]) -> str:

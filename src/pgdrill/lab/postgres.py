@@ -218,8 +218,11 @@ def aside(target: Path) -> Iterator[Path]:
     building.chmod(0o755)
     try:
         yield building
-        with contextlib.suppress(OSError):
+        try:
             building.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
