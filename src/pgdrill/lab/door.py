@@ -1,4 +1,4 @@
-"""The lab's own door: faults, sabotage, a backup now, an end. Over HTTP on the lab's port, never the AWS API.
+"""The lab's own door: faults, sabotage, a backup now. Over HTTP on the lab's port, never the AWS API.
 
 What AWS cannot be asked for stands apart from what it can, so that no client of the lab learns to need it. Only
 loopback clients that address a loopback host are let in; a page in a browser, whatever name it gives to
@@ -70,10 +70,6 @@ class Door:
     def back_up(self, instance: str, *, region: str | None = None) -> str:
         """Take the instance's daily automated snapshot now; return its identifier."""
         return str(self.ask("backup", {"instance": instance, "region": region})["snapshot"])
-
-    def stop(self) -> None:
-        """Ask the lab to end; its state is saved. The answer comes before the end."""
-        self.ask("stop")
 
     def ask(self, what: str, body: JSON = None) -> JSON:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)

@@ -52,7 +52,7 @@ def main(directory: Path, listener: int) -> None:
     try:
         rds.load()
         _put_in_place(rds)
-        asyncio.run(_serve(listener, lambda stop: _handlers(record, rds, faults, binaries, stop)))
+        asyncio.run(_serve(listener, Doorway(ministack, _handlers(record, rds, faults, binaries))))
     finally:
         rds.close(keep=True)
         cluster.kill_orphans(directory)
@@ -87,9 +87,7 @@ def _publish(account: str, region: str, event: dict[str, Any]) -> None:
         )
 
 
-def _handlers(
-    record: Record, rds: Rds, faults: Faults, binaries: postgres.Binaries, stop: Callable[[], None]
-) -> dict[str, Handler]:
+def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binaries) -> dict[str, Handler]:
     home = record.regions[0]
 
     def status(_: JSON) -> JSON:
@@ -101,10 +99,6 @@ def _handlers(
     def damage(asked: JSON) -> JSON:
         return {"damage": sabotage.apply(rds, binaries, asked.get("region") or home, asked)}
 
-    def end(_: JSON) -> JSON:
-        stop()
-        return {}
-
     return {
         "status": status,
         "faults/list": lambda _: faults.get(),
@@ -112,11 +106,10 @@ def _handlers(
         "faults/clear": lambda _: faults.clear(),
         "sabotage": damage,
         "backup": back_up,
-        "stop": end,
     }
 
 
-async def _serve(listener: int, handlers: Callable[[Callable[[], None]], dict[str, Handler]]) -> None:
+async def _serve(listener: int, doorway: Doorway) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -127,10 +120,6 @@ async def _serve(listener: int, handlers: Callable[[Callable[[], None]], dict[st
     config.graceful_timeout = 0.5  # idle connections of clients that stay alive are not waited for
     config.accesslog = None
 
-    def end() -> None:
-        loop.call_soon_threadsafe(stop.set)
-
-    doorway = Doorway(ministack, handlers(end))
     await serve(doorway, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type] # ASGI, as plain dicts
 
 
