@@ -15,6 +15,7 @@ import pytest
 from pgdrill.database import Address, Server
 from pgdrill.lab import postgres
 from pgdrill.lab.cluster import Cluster, Query, kill_orphans
+from pgdrill.lab.lab import Lab
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.tls import Authority
 from pgdrill.model import Clock
@@ -137,3 +138,25 @@ def run(authority: Authority) -> Run:
             return rows
 
     return execute
+
+
+@pytest.fixture(scope="module")
+def make_lab(ground: Path) -> Iterator[Callable[[], Lab]]:
+    """Make labs that are not up yet, each in a directory of its own; all are ended."""
+    made: list[Lab] = []
+
+    def make() -> Lab:
+        made.append(Lab(Path(tempfile.mkdtemp(prefix="lab-", dir=ground))))
+        return made[-1]
+
+    yield make
+    for lab in made:
+        lab.down()
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab: Callable[[], Lab]) -> Lab:
+    """One running lab a test file, on a free port: `client`, `environment`, `plan_path`, `door`, `world`."""
+    lab = make_lab()
+    lab.up()
+    return lab
