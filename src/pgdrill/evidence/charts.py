@@ -9,24 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from pgdrill.evidence.record import Summary
+from pgdrill.evidence.record import Evidence, Summary, Teardown
 from pgdrill.evidence.wording import PHASE, duration
 from pgdrill.model import Stage, Verdict
 
 SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
 STEPS = (*SECONDS, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
-MINIMUM = 2.0  # a phase too short to see is drawn this wide
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things lie, in SVG units, which are CSS pixels at the width the picture is meant for."""
+    """Where things lie: in SVG units, which are CSS pixels at the width the picture is meant for, or in cells.
+
+    A phase too short to see is drawn `least` wide.
+    """
 
     name: str
     width: float
     left: float
     right: float
     ticks: int
+    least: float = 2
 
     def x(self, fraction: float) -> float:
         return round(self.left + fraction * (self.width - self.left - self.right), 1)
@@ -34,6 +37,7 @@ class Layout:
 
 TIMELINE = (Layout("wide", 880, 190, 90, 6), Layout("narrow", 340, 0, 0, 3))
 TREND = (Layout("wide", 880, 70, 20, 4), Layout("narrow", 340, 52, 10, 4))
+TERMINAL = Layout("terminal", 36, 0, 0, 3, least=1)
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,19 @@ def ticks(end: float, most: int) -> list[float]:
     return [step * index for index in range(int(end / step + 1e-9) + 1)]
 
 
-def timeline(stages: dict[Stage, datetime], objective: float, layout: Layout) -> Timeline | None:
+def timeline(evidence: Evidence, teardown: Teardown | None, layout: Layout) -> Timeline | None:
     """Lay out the phases between the stages; None where the restore was never asked for.
 
     The RTO objective is drawn only where it lies near the drill: four hours beside twenty seconds would leave
     nothing to see of the drill.
     """
+    stages = dict(evidence.stages)
+    if teardown and teardown.gone_at:
+        stages[Stage.GONE] = teardown.gone_at
     start = stages.get(Stage.REQUESTED)
     if start is None:
         return None
+    objective = evidence.rto.objective
     reached = sorted((at, list(Stage).index(stage), stage) for stage, at in stages.items())
     total = max((reached[-1][0] - start).total_seconds(), 0.001)
     end = objective if total < objective <= 2 * total else total
@@ -110,7 +118,7 @@ def timeline(stages: dict[Stage, datetime], objective: float, layout: Layout) ->
     for (began, _, _), (ended, _, stage) in pairwise(reached):
         first, last = ((at - start).total_seconds() for at in (began, ended))
         x = layout.x(max(first, 0) / end)
-        width = max(layout.x(last / end) - x, MINIMUM)
+        width = max(layout.x(last / end) - x, layout.least)
         phases.append(Phase(stage, PHASE[stage], began, ended, last - first, last, x, round(width, 1)))
     usable = stages.get(Stage.FIRST_QUERY)
     seconds = (usable - start).total_seconds() if usable else None

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from pgdrill.evidence import charts, wording
 from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
-from pgdrill.model import PointKind, Stage, Verdict
+from pgdrill.model import PointKind, Verdict
 
 DAMAGE_SHOWN = 30
 
@@ -26,9 +26,6 @@ def report(evidence: Evidence, teardown: Teardown | None = None, past: Sequence[
     Without a teardown the report says that the temporary instance was not yet gone.
     """
     style = _style()
-    stages = dict(evidence.stages)
-    if teardown and teardown.gone_at:
-        stages[Stage.GONE] = teardown.gone_at
     drills = [*(drill for drill in past if drill.drill != evidence.drill), Summary.of(evidence)]
     return (
         _environment()
@@ -39,7 +36,7 @@ def report(evidence: Evidence, teardown: Teardown | None = None, past: Sequence[
             digest=sha256(canonical(evidence)),
             style=Markup(style),  # noqa: S704 - our own file; escaping would break its selectors
             style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            timelines=[charts.timeline(stages, evidence.rto.objective, layout) for layout in charts.TIMELINE],
+            timelines=[charts.timeline(evidence, teardown, layout) for layout in charts.TIMELINE],
             trends=[charts.trend(drills, layout) for layout in charts.TREND],
             drills=drills,
             findings=sorted(evidence.findings, key=lambda finding: wording.URGENCY.index(finding.verdict)),
@@ -76,6 +73,6 @@ def _environment() -> Environment:
         finalize=lambda value: wording.visible(value) if type(value) is str else value,
     )
     environment.globals.update(Verdict=Verdict, charts=charts, wording=wording)
-    for name in ("duration", "exact", "size", "number", "moment", "sentence"):
+    for name in ("duration", "exact", "size", "number", "moment", "sentence", "capital"):
         environment.filters[name] = getattr(wording, name)
     return environment

@@ -102,12 +102,14 @@ def moment(at: datetime | None) -> str:
     return NOT_MEASURED if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def capital(text: str) -> str:
+    """Return text with a capital first, except where it begins with a name, which keeps its case."""
+    return text[0].upper() + text[1:] if text.split(" ", 1)[0].isalpha() else text
+
+
 def sentence(text: str) -> str:
-    """Return text with a capital and a full stop, except where it begins with a name, which keeps its case."""
-    first = text.split(" ", 1)[0]
-    if first.isalpha():
-        text = text[0].upper() + text[1:]
-    return text if not text or text[-1] in ".!?:" else f"{text}."
+    """Return text with a capital and a full stop. Not for hints: they may end in a command to copy."""
+    return capital(text) if not text or text[-1] in ".!?:" else f"{capital(text)}."
 
 
 def visible(text: str) -> str:

@@ -1,0 +1,221 @@
+"""A drill, or the findings of `verify`, as a person reads them in a terminal. Returns renderables, prints nothing.
+
+Everything fits 80 columns; symbol and word carry the verdict, colour only repeats it.
+"""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from pgdrill.evidence.charts import TERMINAL, timeline
+from pgdrill.evidence.record import Evidence, Summary, Teardown
+from pgdrill.evidence.wording import (
+    KIND,
+    SYMBOL,
+    URGENCY,
+    VERDICT,
+    duration,
+    moment,
+    plural,
+    sentence,
+    share,
+    size,
+    visible,
+)
+from pgdrill.model import Damage, Finding, Verdict
+
+STYLE = {
+    Verdict.PASSED: "green",
+    Verdict.FAILED: "red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.NOT_ASKED: "dim",
+}
+DAMAGE_SHOWN = 5
+
+
+def drill(evidence: Evidence, teardown: Teardown | None = None) -> RenderableType:
+    """Return a drill: what came of it and why, what each check found, how long it took, what would be lost."""
+    return Group(
+        verdict(evidence.verdict, evidence.verdict_reason, f"restore drill of {evidence.database}"),
+        Padding(_restored(evidence, teardown), (0, 1, 1, 1)),
+        Padding(_timeline(evidence, teardown), (0, 1)),
+        findings(evidence.findings),
+        *(_note(f"Know: {sentence(warning)}", "yellow") for warning in evidence.warnings),
+    )
+
+
+def verification(found: Sequence[Finding], outcome: Verdict, reason: str, title: str) -> RenderableType:
+    """Return what `verify` found on a server that was not restored by pgdrill."""
+    return Group(verdict(outcome, reason, title), findings(found))
+
+
+def verdict(outcome: Verdict, reason: str, title: str) -> RenderableType:
+    """Return the panel with the verdict in a word and one sentence."""
+    style = STYLE[outcome]
+    word = Text(f"{SYMBOL[outcome]} {VERDICT[outcome].upper()}", style=f"bold {style}")
+    return Panel(
+        Group(word, _text(sentence(reason))),
+        title=_text(title),
+        title_align="left",
+        border_style=style,
+        padding=(0, 1),
+    )
+
+
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """Return a line for each check, and for each that did not pass what is wrong and what to do next."""
+    if not found:
+        return Padding(Text("No check was run.", style="dim"), (1, 1, 0, 1))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("check", no_wrap=True)
+    table.add_column("what was looked at", overflow="fold", ratio=1)
+    table.add_column("took", justify="right", no_wrap=True)
+    for finding in _urgent(found):
+        style = STYLE[finding.verdict]
+        table.add_row(
+            Text(f"{SYMBOL[finding.verdict]} {VERDICT[finding.verdict]}", style=style),
+            _text(finding.check),
+            _text(finding.coverage or finding.reason, "dim"),
+            Text(duration(finding.seconds), style="dim"),
+        )
+    wrong = [
+        finding for finding in _urgent(found) if finding.verdict in {Verdict.FAILED, Verdict.INCONCLUSIVE}
+    ]
+    return Group(table, *(_explained(finding) for finding in wrong))
+
+
+def trend(past: Sequence[Summary]) -> RenderableType:
+    """Return a line for each past drill, newest first."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("drill", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for name in ("usable", "at worst", "read"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for summary in reversed(past):
+        table.add_row(
+            _text(summary.drill),
+            Text(f"{SYMBOL[summary.verdict]} {VERDICT[summary.verdict]}", style=STYLE[summary.verdict]),
+            _figure(summary.rto_usable),
+            _figure(summary.rpo_worst_case),
+            Text("-" if summary.examined_bytes is None else size(summary.examined_bytes)),
+        )
+    return table
+
+
+def _restored(evidence: Evidence, teardown: Teardown | None) -> RenderableType:
+    point, rto, rpo = evidence.point, evidence.rto, evidence.rpo
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    lines = [
+        ("point", f"{KIND[point.kind]} {point.id}"),
+        ("data as of", moment(point.recovers_to)),
+        ("RTO", f"{_against(rto.usable, rto.objective)}; verified {_after(rto.verified)}"),
+        ("RPO", f"worst case {_against(rpo.worst_case, evidence.rpo_objective)}"),
+        (
+            "",
+            f"exposure at start {duration(rpo.exposure_at_start)}, lag of point {duration(rpo.lag_of_point)}",
+        ),
+        ("", f"from {rpo.basis}"),
+        ("read", _examined(evidence)),
+        ("torn down", _torn_down(teardown)),
+        ("evidence", evidence.drill),
+    ]
+    for name, value in lines:
+        grid.add_row(name, _text(value))
+    return grid
+
+
+def _timeline(evidence: Evidence, teardown: Teardown | None) -> RenderableType:
+    """Return a bar for each phase, placed where it lies in the whole of the drill."""
+    picture = timeline(evidence, teardown, TERMINAL)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(no_wrap=True, width=int(TERMINAL.width) + 1)
+    grid.add_column(justify="right", no_wrap=True)
+    for phase in picture.phases if picture else ():
+        first = min(round(phase.x), int(TERMINAL.width) - 1)
+        bar = Text(" " * first + "━" * max(1, round(phase.x + phase.width) - first), style="blue")
+        grid.add_row(phase.label, bar, duration(phase.seconds))
+    return grid
+
+
+def _against(seconds: float | None, objective: float) -> str:
+    if seconds is None:
+        return f"not measured (objective {duration(objective)})"
+    missed = ", MISSED" if seconds > objective else ""
+    return f"{duration(seconds)} ({share(seconds, objective)} of {duration(objective)}{missed})"
+
+
+def _after(seconds: float | None) -> str:
+    return "not reached" if seconds is None else f"after {duration(seconds)}"
+
+
+def _examined(evidence: Evidence) -> str:
+    examined = evidence.examined
+    parts = [
+        "" if examined.tables is None else plural(examined.tables, "table"),
+        "" if examined.rows is None else plural(examined.rows, "row"),
+        "" if examined.bytes is None else size(examined.bytes),
+    ]
+    return ", ".join(part for part in parts if part) or "nothing"
+
+
+def _torn_down(teardown: Teardown | None) -> str:
+    if teardown is None:
+        return "not yet"
+    if teardown.gone_at is None:
+        return f"asked for at {moment(teardown.requested_at)}, not yet gone"
+    took = (teardown.gone_at - teardown.requested_at).total_seconds()
+    kept = teardown.retained_backups
+    left = f"; LEFT BEHIND: {plural(len(kept), 'automated backup')}" if kept else ""
+    return f"gone after {duration(took)}: {teardown.proof}{left}"
+
+
+def _explained(finding: Finding) -> RenderableType:
+    style = STYLE[finding.verdict]
+    head = Text.assemble(
+        (f"{SYMBOL[finding.verdict]} {visible(finding.check)}", f"bold {style}"),
+        ": ",
+        visible(sentence(finding.reason)),
+    )
+    lines: list[RenderableType] = [
+        head,
+        *(Padding(_damage(damage), (0, 0, 0, 4)) for damage in finding.damage[:DAMAGE_SHOWN]),
+    ]
+    shown = min(len(finding.damage), DAMAGE_SHOWN)
+    if finding.damaged > shown:
+        lines.append(
+            Padding(Text(f"and {finding.damaged - shown} more, in the report", style="dim"), (0, 0, 0, 4))
+        )
+    if finding.hint:
+        lines.append(_note(f"Next: {finding.hint}", ""))
+    return Group(*lines, Text())
+
+
+def _damage(damage: Damage) -> Text:
+    name = (visible(damage.object), "bold")
+    return Text.assemble((visible(damage.database), "dim"), " ", name, f" {visible(damage.what)}")
+
+
+def _note(text: str, style: str) -> RenderableType:
+    return Padding(_text(text, style), (0, 0, 0, 2))
+
+
+def _figure(seconds: float | None) -> Text:
+    return Text("-" if seconds is None else duration(seconds))
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return text in which nothing is markup and no character drives the terminal."""
+    return Text(visible(text), style=style)
+
+
+def _urgent(found: Sequence[Finding]) -> list[Finding]:
+    return sorted(found, key=lambda finding: URGENCY.index(finding.verdict))
