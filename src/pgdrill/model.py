@@ -148,12 +148,14 @@ class Stage(StrEnum):
 class Seal(Model):
     """Facts measured in production around a snapshot by the same functions that measure a restored copy.
 
-    `facts` maps a check's name to its fact as JSON. `point` is the recovery point's id.
+    `facts` maps a check's name to its fact as JSON; they held at some moment from `taken_at` to `done_at`.
+    `point` is the recovery point's id.
     """
 
     point: str
     database: str
     taken_at: Moment
+    done_at: Moment
     facts: dict[str, JSON]
 
 

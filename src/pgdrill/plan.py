@@ -65,9 +65,12 @@ class Tags(Model):
 
 
 class Objectives(Model):
+    """`every` is the time between two points, `usable_after` what a point needs until it can be restored."""
+
     rto: Duration = timedelta(hours=4)
-    rpo: Duration = timedelta(hours=6)
+    rpo: Duration = timedelta(hours=7)
     every: Duration = timedelta(hours=6)
+    usable_after: Duration = timedelta(minutes=15)
 
 
 class DatabasePlan(Model):
@@ -80,12 +83,16 @@ class DatabasePlan(Model):
 
 
 class DrillPlan(Model):
-    """Where a temporary instance is put. Nothing is left to RDS's defaults, so nothing here has one."""
+    """Where a temporary instance is put, all of it named, since RDS's own defaults are not safe here.
+
+    `patience` is how long a drill waits for RDS before it gives up; `lease` when the reaper may delete.
+    """
 
     instance_class: str = "db.t3.medium"
     subnet_group: str
     security_groups: tuple[str, ...] = Field(min_length=1)
     parameter_group: str
+    patience: Duration = timedelta(hours=5)
     lease: Duration = timedelta(hours=6)
 
     @model_validator(mode="after")
@@ -94,6 +101,8 @@ class DrillPlan(Model):
             raise ValueError(
                 f"instance_class {self.instance_class!r} is larger than db.t3.medium, the largest allowed"
             )
+        if self.patience >= self.lease:
+            raise ValueError(f"patience {self.patience} must be shorter than lease {self.lease}")
         return self
 
 

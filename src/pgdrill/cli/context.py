@@ -40,6 +40,13 @@ def clock(budget: float = STEP_BUDGET) -> Clock:
     return Clock(now=datetime.now(UTC), remaining=lambda: max(0.0, end - time.monotonic()), budget=budget)
 
 
+def tick(wait: float) -> Clock:
+    """Wait, then return the clock of the next step."""
+    if wait:
+        time.sleep(wait)
+    return clock()
+
+
 def open_cell(plan: Path) -> Cell:
     return Cell.open(Plan.load(plan))
 

@@ -1,0 +1,284 @@
+"""What comes of a drill: facts kept, the case they are judged in, and the evidence made of the findings.
+
+Reads and writes the store; touches neither RDS nor a database.
+"""
+
+import gzip
+import hashlib
+from typing import Any
+
+from pgdrill import __version__, examination, ledger, objectives, seal
+from pgdrill.cell import Cell
+from pgdrill.checks import ALL
+from pgdrill.checks.check import Case
+from pgdrill.checks.sweep import SweepFact
+from pgdrill.evidence import archive
+from pgdrill.evidence.record import Evidence, Examined, Isolation, Teardown
+from pgdrill.examination import Measured
+from pgdrill.ledger import LedgerFact
+from pgdrill.model import (
+    JSON,
+    Beat,
+    Clock,
+    Fact,
+    Finding,
+    Judgement,
+    Model,
+    PointKind,
+    Stage,
+    Verdict,
+    worst,
+)
+from pgdrill.plan import Plan
+from pgdrill.rds import Instance
+from pgdrill.state import Drill, FactRef, Problem
+from pgdrill.store import Store
+
+
+class _Reference(Model):
+    """That a drill read a point whole and passed; its facts are what the next restore is compared with."""
+
+    drill: str
+    facts: dict[str, str]
+
+
+# -------------------------------------------------------------------------------------------- facts
+
+
+def keep_fact(store: Store, drill: Drill, measured: Measured) -> FactRef:
+    """Store a fact under the drill and return where it lies."""
+    key = f"drills/{drill.database}/{drill.id}/facts/{measured.measure}.json.gz"
+    ref = FactRef(
+        measure=measured.measure,
+        key=key,
+        complete=measured.complete,
+        seconds=round(measured.seconds, 3),
+        error=measured.error,
+    )
+    if measured.fact is None:
+        return ref
+    body = gzip.compress(measured.fact.model_dump_json().encode(), mtime=0)
+    store.put(key, body, content_type="application/gzip")
+    return ref.model_copy(update={"sha256": hashlib.sha256(body).hexdigest()})
+
+
+def read_fact(store: Store, ref: FactRef, kind: type[Fact]) -> Measured:
+    body = store.get(ref.key) if ref.sha256 else None
+    fact = kind.model_validate_json(gzip.decompress(body)) if body is not None else None
+    return Measured(ref.measure, fact, ref.seconds, ref.error)
+
+
+def case(drill: Drill, cell: Cell) -> Case:
+    """Gather all that may be known of the recovery point outside the restored copy."""
+    database = cell.plan.database(drill.database)
+    point = drill.restored_from()
+    before, after = seal.around(cell.store, database.name, point)
+    return Case(
+        checks=cell.plan.checks,
+        asked=_asked(cell.plan, drill),
+        point=point,
+        before=before,
+        after=after,
+        witness=_witness(cell, drill),
+        references=_references(cell.store, drill)[1],
+    )
+
+
+def _asked(plan: Plan, drill: Drill) -> frozenset[str]:
+    asked = examination.asked(ALL, plan.checks)
+    return asked if plan.database(drill.database).ledger == "on" else asked - {"ledger"}
+
+
+def _witness(cell: Cell, drill: Drill) -> tuple[Beat, ...] | None:
+    if cell.plan.database(drill.database).ledger == "off":
+        return None
+    return ledger.witness(cell.store, drill.database) or None
+
+
+def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]]:
+    """Return the drill that proved this point last, and its facts."""
+    keys = [
+        key
+        for key in store.keys(f"references/{drill.database}/{drill.restored_from().id}/")
+        if not key.endswith(f"/{drill.id}")
+    ]
+    body = store.get(keys[-1]) if keys else None
+    if body is None:
+        return None, {}
+    reference = _Reference.model_validate_json(body)
+    facts: dict[str, JSON] = {}
+    for measure, key in reference.facts.items():
+        packed = store.get(key)
+        if packed is not None:
+            facts[measure] = SweepFact.model_validate_json(gzip.decompress(packed)).model_dump(mode="json")
+    return reference.drill, facts
+
+
+# --------------------------------------------------------------------------------------- isolation
+
+
+def isolation(instance: Instance, drill: Drill, plan: Plan) -> tuple[Isolation, ...]:
+    """Compare the temporary instance with what keeps it apart from production, as RDS describes it now."""
+    place, point, lease = plan.drill, drill.restored_from(), drill.leased()
+    expected: list[tuple[str, Any, Any]] = [
+        ("publicly accessible", False, instance.public),
+        ("security groups", sorted(place.security_groups), sorted(instance.security_groups)),
+        ("subnet group", place.subnet_group, instance.subnet_group),
+        ("parameter group", [place.parameter_group], list(instance.parameter_groups)),
+        ("instance class", place.instance_class, instance.instance_class),
+        ("Multi-AZ", False, instance.multi_az),
+        ("backup retention in days", 0, instance.retention_days),
+        ("deletion protection", False, instance.deletion_protection),
+        ("encrypted", point.encrypted, instance.encrypted),
+        ("tags of the lease", lease.tags(), {key: instance.tags.get(key) for key in lease.tags()}),
+    ]
+    if point.encrypted:
+        expected.append(("encryption key", point.kms_key, instance.kms_key))
+    return tuple(
+        Isolation(property=name, expected=_said(wanted), observed=_said(seen), ok=wanted == seen)
+        for name, wanted, seen in expected
+    )
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+# ---------------------------------------------------------------------------------------- evidence
+
+
+def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
+    """Judge the facts and return the record of the drill, chained to the one before."""
+    known = case(drill, cell)
+    database = cell.plan.database(drill.database)
+    facts = {ref.measure: read_fact(cell.store, ref, _kind(ref.measure)) for ref in drill.facts}
+    findings = examination.judge(ALL, known, facts)
+    if drill.problem:
+        findings = _stopped(drill.problem, findings)
+    rto = objectives.rto(drill.stages, cell.plan.objectives.rto)
+    rpo = ledger.rpo(
+        _ledger(facts),
+        drill.restored_from(),
+        drill.started_at,
+        cell.plan.objectives.every,
+        cell.plan.objectives.usable_after,
+    )
+    findings += (objectives.judge_rto(rto), objectives.judge_rpo(rpo, drill.wanted, cell.plan, database))
+    verdict = worst([finding.verdict for finding in findings])
+    sweep = facts["sweep"].fact if "sweep" in facts else None
+    link = archive.link(cell.store, drill.database, drill.id)
+    return Evidence(
+        drill=drill.id,
+        number=link.number,
+        previous_sha256=link.previous_sha256,
+        trigger=drill.trigger,
+        started_at=drill.started_at,
+        finished_at=clock.at(),
+        database=drill.database,
+        source=drill.source,
+        operator=drill.operator,
+        pgdrill=__version__,
+        plan_sha256=drill.plan_sha256,
+        point=drill.restored_from(),
+        reference=_references(cell.store, drill)[0],
+        seals=tuple(
+            f"{s.point} {s.taken_at:%Y-%m-%dT%H:%M:%S.%fZ}" for s in (known.before, known.after) if s
+        ),
+        instance=drill.instance,
+        isolation=drill.isolation,
+        stages=drill.stages,
+        rto=rto,
+        rpo=rpo,
+        rpo_objective=cell.plan.objectives.rpo.total_seconds(),
+        findings=findings,
+        verdict=verdict,
+        verdict_reason=_reason(verdict, findings, drill.restored_from().id),
+        coverage=next((f.coverage for f in findings if f.check == "rows"), ""),
+        examined=_examined(sweep),
+        facts={ref.key: ref.sha256 for ref in drill.facts if ref.sha256},
+        warnings=_warnings(drill),
+    )
+
+
+def keep(cell: Cell, made: Evidence) -> str:
+    """Store the evidence with its report; a point that passed becomes a reference. Return the digest."""
+    digest = archive.save(cell.store, made)
+    sweep = next((key for key in made.facts if key.endswith("/facts/sweep.json.gz")), None)
+    if made.verdict is Verdict.PASSED and sweep:
+        reference = _Reference(drill=made.drill, facts={"sweep": sweep})
+        key = f"references/{made.database}/{made.point.id}/{made.drill}"
+        cell.store.put(key, reference.model_dump_json().encode())
+    return digest
+
+
+def keep_teardown(drill: Drill, cell: Cell) -> None:
+    """Store the proof that nothing is left. A drill that was never judged has no evidence to close."""
+    if not drill.evidence_sha256 or drill.delete_asked_at is None:
+        return
+    archive.finish(
+        cell.store,
+        Teardown(
+            drill=drill.id,
+            database=drill.database,
+            evidence_sha256=drill.evidence_sha256,
+            instance=drill.leased().instance,
+            requested_at=drill.delete_asked_at,
+            gone_at=drill.stages.get(Stage.GONE),
+            proof=f"DescribeDBInstances answered DBInstanceNotFound for {drill.leased().instance}",
+        ),
+    )
+
+
+def _ledger(facts: dict[str, Measured]) -> LedgerFact | None:
+    fact = facts["ledger"].fact if "ledger" in facts else None
+    return fact if isinstance(fact, LedgerFact) else None
+
+
+def _kind(measure: str) -> type[Fact]:
+    return next(check.fact for check in ALL if examination.measure_name(check) == measure)
+
+
+def _stopped(problem: Problem, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Say why nothing more could be measured: `reachable` carries the problem, the others point to it."""
+    stopped = Judgement(verdict=problem.says, reason=problem.message, hint=problem.hint)
+    told: list[Finding] = []
+    for finding in findings:
+        if finding.check == "reachable":
+            told.append(Finding(check="reachable", **stopped.model_dump()))
+        elif finding.verdict is Verdict.INCONCLUSIVE and finding.reason == "was not measured":
+            told.append(finding.model_copy(update={"reason": f"not measured: {problem.message}"}))
+        else:
+            told.append(finding)
+    return tuple(told)
+
+
+def _reason(verdict: Verdict, findings: tuple[Finding, ...], point: str) -> str:
+    """Return the sentence under the verdict: the first finding that made it what it is."""
+    if verdict is Verdict.PASSED:
+        passed = sum(finding.verdict is Verdict.PASSED for finding in findings)
+        return f"restored from {point} and whole: {passed} checks passed"
+    told = [f"{finding.check}: {finding.reason}" for finding in findings if finding.verdict is verdict]
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    return f"{told[0]}{more}"
+
+
+def _examined(sweep: Fact | None) -> Examined:
+    if not isinstance(sweep, SweepFact):
+        return Examined()
+    return Examined(tables=sweep.tables, rows=sweep.rows, bytes=sweep.bytes)
+
+
+def _warnings(drill: Drill) -> tuple[str, ...]:
+    point, seen = drill.restored_from(), drill.instance
+    told = []
+    if seen and seen.engine_version != point.engine_version:
+        told.append(f"the point was PostgreSQL {point.engine_version}, RDS restored {seen.engine_version}")
+    if point.kind is PointKind.SNAPSHOT and not point.encrypted:
+        told.append("the snapshot is not encrypted")
+    return tuple(told)

@@ -1,0 +1,127 @@
+"""What travels between the steps of a drill, and what an error makes of it. Plain data; no I/O, no clock.
+
+A Drill holds references, times and names, never facts and never a secret, so that it stays small however many
+tables a database has, and may be read by whoever may read a state machine's history.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from pgdrill.errors import Busy, DrillError, NotOurs, Unavailable
+from pgdrill.evidence.record import Instance, Isolation, Trigger
+from pgdrill.model import Lease, Model, Moment, RecoveryPoint, Stage, Verdict
+
+# Tries of one step that ends in Unavailable, with waits of 1, 2, 4, ... seconds, before the drill gives up.
+TRIES = 6
+
+
+class Step(StrEnum):
+    """The steps of a drill, in their order, and `done`."""
+
+    CHOOSE = "choose"
+    RESTORE = "restore"
+    OBSERVE = "observe"
+    UNLOCK = "unlock"
+    EXAMINE = "examine"
+    JUDGE = "judge"
+    DESTROY = "destroy"
+    DONE = "done"
+
+
+class FactRef(Model):
+    """Where a fact lies in the store; `error` names what the measure ended in, and then nothing lies there."""
+
+    measure: str
+    key: str
+    sha256: str = ""
+    complete: bool
+    seconds: float
+    error: str = ""
+
+
+class Problem(Model):
+    """Why a drill could not go on. `says` is what that tells of the recovery point."""
+
+    step: Step
+    error: str
+    message: str
+    hint: str
+    says: Verdict
+
+
+class Drill(Model):
+    """One drill. `next` is the step to call, `wait` the seconds before it.
+
+    The password of its temporary instance is derived from `nonce` with a key that only two steps may use.
+    """
+
+    id: str
+    database: str
+    source: str
+    wanted: str
+    trigger: Trigger
+    operator: str | None = None
+    nonce: str
+    plan_sha256: str
+    started_at: Moment
+    next: Step = Step.CHOOSE
+    wait: float = 0
+    tries: int = 0
+    point: RecoveryPoint | None = None
+    lease: Lease | None = None
+    password_asked: bool = False
+    stages: dict[Stage, Moment] = Field(default_factory=dict)
+    instance: Instance | None = None
+    isolation: tuple[Isolation, ...] = ()
+    facts: tuple[FactRef, ...] = ()
+    problem: Problem | None = None
+    verdict: Verdict | None = None
+    reason: str = ""
+    evidence_sha256: str = ""
+    delete_asked_at: Moment | None = None
+
+    def to(self, step: Step, wait: float = 0, **changes: object) -> "Drill":
+        """Return the drill as the next step gets it; moving on starts the count of tries anew."""
+        tries = self.tries if step is self.next else 0
+        return self.model_copy(update={"next": step, "wait": wait, "tries": tries, **changes})
+
+    def at(self, stage: Stage, moment: datetime) -> dict[Stage, datetime]:
+        """Return the stages with one more; the first time a stage is reached is the one that counts."""
+        return {stage: moment} | self.stages
+
+    def leased(self) -> Lease:
+        if self.lease is None:
+            raise ValueError(f"drill {self.id} has no lease yet")
+        return self.lease
+
+    def restored_from(self) -> RecoveryPoint:
+        if self.point is None:
+            raise ValueError(f"drill {self.id} has no recovery point yet")
+        return self.point
+
+
+def after_error(drill: Drill, error: DrillError) -> Drill:
+    """Return how a drill goes on after an error; the temporary instance is destroyed whatever happened.
+
+    Raises:
+        DrillError: the same one, where nothing was made yet or what is there is not this drill's; or when
+            deleting fails for good, which leaves the instance to the reaper.
+    """
+    if isinstance(error, Unavailable) and drill.tries + 1 < TRIES:
+        return drill.model_copy(update={"wait": float(2**drill.tries), "tries": drill.tries + 1})
+    if drill.next in {Step.CHOOSE, Step.DESTROY} or isinstance(error, Busy | NotOurs):
+        raise error
+    problem = Problem(
+        step=drill.next,
+        error=type(error).__name__,
+        message=error.message,
+        hint=error.hint,
+        says=Verdict.INCONCLUSIVE,
+    )
+    if drill.next is Step.JUDGE:
+        return drill.to(
+            Step.DESTROY, problem=problem, verdict=Verdict.INCONCLUSIVE, reason=f"not judged: {error.message}"
+        )
+    return drill.to(Step.JUDGE, problem=problem)
