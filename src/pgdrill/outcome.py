@@ -208,7 +208,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
 
 def keep(cell: Cell, made: Evidence) -> str:
     """Store the evidence with its report; a point that passed becomes a reference. Return the digest."""
-    digest = archive.save(cell.store, made)
+    digest = archive.keep(cell.store, made)
     sweep = next((key for key in made.facts if key.endswith("/facts/sweep.json.gz")), None)
     if made.verdict is Verdict.PASSED and sweep:
         reference = _Reference(drill=made.drill, facts={"sweep": sweep})
@@ -221,7 +221,7 @@ def keep_teardown(drill: Drill, cell: Cell) -> None:
     """Store the proof that nothing is left. A drill that was never judged has no evidence to close."""
     if not drill.evidence_sha256 or drill.delete_asked_at is None:
         return
-    archive.finish(
+    archive.keep_teardown(
         cell.store,
         Teardown(
             drill=drill.id,
@@ -271,7 +271,13 @@ def _reason(verdict: Verdict, findings: tuple[Finding, ...], point: str) -> str:
 def _examined(sweep: Fact | None) -> Examined:
     if not isinstance(sweep, SweepFact):
         return Examined()
-    return Examined(tables=sweep.tables, rows=sweep.rows, bytes=sweep.bytes)
+    heaps = [heap for database in sweep.databases.values() for _, heap in database.tables()]
+    read = [heap for heap in heaps if heap.digest is not None]
+    return Examined(
+        tables=len(read),
+        rows=sum(heap.digest.rows for heap in read if heap.digest),
+        bytes=sum(heap.bytes for heap in read),
+    )
 
 
 def _warnings(drill: Drill) -> tuple[str, ...]:

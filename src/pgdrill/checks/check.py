@@ -82,4 +82,5 @@ class Check(Generic[F]):
     judge: Callable[[F, Case], Judgement]
     fact: type[F]
     sealed: bool = False
+    needs_seal: bool = False
     needs: Literal["seal", "witness"] | None = None
