@@ -44,14 +44,16 @@ def drill(evidence: Evidence, teardown: Teardown | None = None) -> RenderableTyp
         verdict(evidence.verdict, evidence.verdict_reason, f"restore drill of {evidence.database}"),
         Padding(_restored(evidence, teardown), (0, 1, 1, 1)),
         Padding(_timeline(evidence, teardown), (0, 1)),
-        findings(evidence.findings),
+        _checks(evidence.findings),
         *(_note(f"Know: {sentence(warning)}", "yellow") for warning in evidence.warnings),
     )
 
 
-def verification(found: Sequence[Finding], outcome: Verdict, reason: str, title: str) -> RenderableType:
+def findings(outcome: Verdict, found: Sequence[Finding]) -> RenderableType:
     """Return what `verify` found on a server that was not restored by pgdrill."""
-    return Group(verdict(outcome, reason, title), findings(found))
+    passed = sum(finding.verdict is Verdict.PASSED for finding in found)
+    asked = sum(finding.verdict is not Verdict.NOT_ASKED for finding in found)
+    return Group(verdict(outcome, f"{passed} of {plural(asked, 'check')} passed", "verify"), _checks(found))
 
 
 def verdict(outcome: Verdict, reason: str, title: str) -> RenderableType:
@@ -67,7 +69,7 @@ def verdict(outcome: Verdict, reason: str, title: str) -> RenderableType:
     )
 
 
-def findings(found: Sequence[Finding]) -> RenderableType:
+def _checks(found: Sequence[Finding]) -> RenderableType:
     """Return a line for each check, and for each that did not pass what is wrong and what to do next."""
     if not found:
         return Padding(Text("No check was run.", style="dim"), (1, 1, 0, 1))
