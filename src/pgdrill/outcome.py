@@ -208,7 +208,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
 
 def keep(cell: Cell, made: Evidence) -> str:
     """Store the evidence with its report; a point that passed becomes a reference. Return the digest."""
-    digest = archive.keep(cell.store, made)
+    digest = archive.save(cell.store, made)
     sweep = next((key for key in made.facts if key.endswith("/facts/sweep.json.gz")), None)
     if made.verdict is Verdict.PASSED and sweep:
         reference = _Reference(drill=made.drill, facts={"sweep": sweep})
@@ -221,7 +221,7 @@ def keep_teardown(drill: Drill, cell: Cell) -> None:
     """Store the proof that nothing is left. A drill that was never judged has no evidence to close."""
     if not drill.evidence_sha256 or drill.delete_asked_at is None:
         return
-    archive.keep_teardown(
+    archive.finish(
         cell.store,
         Teardown(
             drill=drill.id,

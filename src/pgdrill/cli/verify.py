@@ -13,7 +13,7 @@ from pgdrill.database import Address, Server
 from pgdrill.errors import PlanError
 from pgdrill.evidence import terminal
 from pgdrill.examination import Measured
-from pgdrill.model import Verdict, worst
+from pgdrill.model import worst
 from pgdrill.plan import Checks, Plan, duration
 
 
@@ -65,9 +65,7 @@ def verify(
             {"verdict": verdict, "findings": [finding.model_dump(mode="json") for finding in findings]}
         )
     else:
-        passed = sum(finding.verdict is Verdict.PASSED for finding in findings)
-        reason = f"{passed} of {len(case.asked)} checks that were asked passed"
-        out.print(terminal.verification(findings, verdict, reason, f"verify {server.address.host}"))
+        out.print(terminal.findings(verdict, findings))
     return verdict.exit_status
 
 
