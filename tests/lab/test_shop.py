@@ -126,19 +126,21 @@ def test_two_shops_of_one_size_are_equal(
 def test_the_writer_places_orders_until_it_is_stopped(address: Address, cluster: Cluster, run: Run) -> None:
     count = "SELECT count(*) FROM shop.orders WHERE status = 'paid' AND placed > now() - interval '1 minute'"
     before = run(cluster, count)[0][0]
-    with shop.Writer(address, pause=0.01) as writer:
+    with shop.writer(address, pause=0.01) as writer:
         deadline = time.monotonic() + 10
-        while writer.placed < 5 and time.monotonic() < deadline:
+        while writer.done < 5 and time.monotonic() < deadline:
             time.sleep(0.01)
     after = run(cluster, count)[0][0]
-    assert writer.placed >= 5
-    assert after - before == writer.placed
+    assert writer.done >= 5
+    assert after - before == writer.done
 
 
-def test_a_writer_that_cannot_write_says_so(address: Address) -> None:
-    elsewhere = Address(**{**vars(address), "password": "wrong"})
+def test_a_writer_that_cannot_write_says_so_where_it_is_stopped(
+    address: Address, cluster: Cluster, run: Run
+) -> None:
+    run(cluster, "ALTER PROCEDURE shop.place_order(bigint, integer) RENAME TO place_order_no_more")
     with (
-        pytest.raises(psycopg.OperationalError, match="password authentication failed"),
-        shop.Writer(elsewhere),
+        pytest.raises(psycopg.errors.UndefinedFunction, match=r"procedure shop\.place_order"),
+        shop.writer(address, pause=0.01),
     ):
-        pass
+        time.sleep(0.5)

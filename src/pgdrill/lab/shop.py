@@ -4,15 +4,15 @@ The rows are made inside the server by shop.sql and analytics.sql; none stands i
 opens sessions of its own, as the shop's application would, since pgdrill itself never writes to production.
 """
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
-from threading import Event
-from types import TracebackType
-from typing import Self
+from itertools import count
 
 import psycopg
 
 from pgdrill.database import Address, Connection, quoted
+from pgdrill.lab.background import Background
 
 DATABASES = ("shop", "analytics", "Year-End 2025")
 """The last one is empty, and needs quoting."""
@@ -38,40 +38,17 @@ def load(address: Address, rows: int = ROWS) -> None:
             session.execute(files("pgdrill.lab").joinpath(f"{database}.sql").read_bytes())
 
 
-class Writer:
-    """Places small orders on a connection of its own, from entering until leaving the context.
+@contextmanager
+def writer(address: Address, pause: float = 0.1) -> Iterator[Background]:
+    """Place small orders, several a second, on a connection of its own while the context lasts."""
+    numbers = count()
 
-    What goes wrong in its thread is raised where the context is left.
-    """
+    def place() -> None:
+        number = next(numbers)
+        session.execute("CALL shop.place_order(%s, %s)", (1 + number % 20, 1 + number % 5))
 
-    def __init__(self, address: Address, pause: float = 0.1) -> None:
-        self.placed = 0
-        self._address = address
-        self._pause = pause
-        self._stop = Event()
-        self._thread = ThreadPoolExecutor(1, "writer")
-        self._work: Future[None] | None = None
-
-    def __enter__(self) -> Self:
-        self._work = self._thread.submit(self._write)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.shutdown()
-        if self._work and error is None:
-            self._work.result()
-
-    def _write(self) -> None:
-        with connect(self._address, "shop") as session:
-            while not self._stop.wait(self._pause):
-                session.execute("CALL shop.place_order(%s, %s)", (1 + self.placed % 20, 1 + self.placed % 5))
-                self.placed += 1
+    with connect(address, "shop") as session, Background(place, pause) as background:
+        yield background
 
 
 def connect(address: Address, database: str) -> Connection:
