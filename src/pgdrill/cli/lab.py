@@ -5,7 +5,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -61,7 +61,7 @@ def up(
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.", show_default=False)
     ] = 0,
     amcheck: Annotated[
-        str, typer.Option(help="Whether the master user may run amcheck: granted or refused.")
+        Literal["granted", "refused"], typer.Option(help="Whether the master user may run amcheck.")
     ] = "granted",
     archive_every: Annotated[
         float, typer.Option(help="Seconds between archived WAL segments; 300 in AWS.", min=0.1)
@@ -75,10 +75,7 @@ def up(
     lab = _lab(directory)
     from pgdrill.lab.record import Settings  # noqa: PLC0415 # as in _lab
 
-    if amcheck not in {"granted", "refused"}:
-        raise typer.BadParameter(f"{amcheck!r} is neither granted nor refused", param_hint="--amcheck")
-    settings = Settings.model_validate({"port": port, "amcheck": amcheck, "archive_every": archive_every})
-    began = lab.up(settings, fresh=fresh)
+    began = lab.up(Settings(port=port, amcheck=amcheck, archive_every=archive_every), fresh=fresh)
     if as_json:
         print_json({"began": began, "environment": lab.environment})
         return

@@ -21,10 +21,12 @@ from ministack.services import eventbridge
 from ministack.services import rds as record_only_rds
 
 from pgdrill import __version__
+from pgdrill.errors import NotRunnable
 from pgdrill.lab import cluster, postgres, sabotage, tls
 from pgdrill.lab.door import Doorway, Handler
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.rds.service import LabSettings, Rds
+from pgdrill.lab.rds.wire import RdsError
 from pgdrill.lab.record import Record
 from pgdrill.model import JSON
 
@@ -97,16 +99,45 @@ def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binar
         return {"snapshot": rds.back_up(asked.get("region") or home, asked["instance"])}
 
     def damage(asked: JSON) -> JSON:
-        return {"damage": sabotage.apply(rds, binaries, asked.get("region") or home, asked)}
+        return {"damage": _damage(rds, binaries, asked.get("region") or home, asked)}
 
     return {
         "status": status,
         "faults/list": lambda _: faults.get(),
         "faults/set": faults.set,
         "faults/clear": lambda _: faults.clear(),
-        "sabotage": damage,
-        "backup": back_up,
+        "sabotage": _in_our_words(damage),
+        "backup": _in_our_words(back_up),
     }
+
+
+def _in_our_words(handler: Handler) -> Handler:
+    """Let what RDS would answer reach the door's client as any other error of ours."""
+
+    def handle(asked: JSON) -> JSON:
+        try:
+            return handler(asked)
+        except RdsError as error:
+            raise NotRunnable(error.message, hint="see what there is with: pgdrill lab status") from error
+
+    return handle
+
+
+def _damage(rds: Rds, binaries: postgres.Binaries, region: str, asked: JSON) -> str:
+    kind = sabotage.by_name(asked["kind"])
+    other = asked.get("other")
+    if kind.needs_other and not other:
+        raise NotRunnable(
+            f"sabotage {kind.name!r} puts another snapshot in this one's place",
+            hint="name that one with --other",
+        )
+    place = rds.archive_directory if kind.of == "archive" else rds.snapshot_directory
+    target = sabotage.Target(
+        database=asked.get("database") or "",
+        table=asked.get("table") or "",
+        other=rds.snapshot_directory(region, other) if other else None,
+    )
+    return kind.apply(place(region, asked["snapshot"]), binaries, target)
 
 
 async def _serve(listener: int, doorway: Doorway) -> None:

@@ -38,6 +38,7 @@ class Lab:
         self.environment_path = self.directory / "lab.env"
         self._lock = threading.Lock()
         self._session = boto3.session.Session("test", "test")
+        self._clients: dict[tuple[str, str, int], Any] = {}
 
     def running(self) -> Record | None:
         """Return the record of a lab whose process lives and whose world is made."""
@@ -78,13 +79,16 @@ class Lab:
     def client(self, service: str, region: str | None = None) -> Any:
         """Return an ordinary boto3 client of the lab, whatever this process's own environment says."""
         record = self._record
+        key = service, region or record.regions[0], record.port
         with self._lock:  # a boto3 session is not thread-safe; its clients are
-            return self._session.client(
-                service,  # type: ignore[call-overload] # the caller's choice
-                region_name=region or record.regions[0],
-                endpoint_url=f"http://127.0.0.1:{record.port}",
-                config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
-            )
+            if key not in self._clients:
+                self._clients[key] = self._session.client(
+                    service,  # type: ignore[call-overload] # the caller's choice
+                    region_name=key[1],
+                    endpoint_url=f"http://127.0.0.1:{record.port}",
+                    config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
+                )
+            return self._clients[key]
 
     def up(self, settings: Settings | None = None, *, fresh: bool = False) -> bool:
         """Start the lab; return False if it ran already. What was kept is loaded, unless `fresh`.
@@ -173,6 +177,7 @@ class Lab:
                         f"{str(self.directory)!r} holds something else than a lab",
                         hint="name an empty or new directory with --directory",
                     )
+                self.directory.chmod(0o711)  # PostgreSQL's user passes through; nobody else reads
                 yield
                 return
             finally:
