@@ -58,14 +58,16 @@ def up(
         bool, typer.Option("--fresh/--keep-state", help="Discard what an earlier lab kept, or go on with it.")
     ] = False,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.", show_default=False)
-    ] = 0,
+        int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1; a free one unless given.")
+    ] = None,
     amcheck: Annotated[
-        Literal["granted", "refused"], typer.Option(help="Whether the master user may run amcheck.")
-    ] = "granted",
+        Literal["granted", "refused"] | None,
+        typer.Option(help="Whether the master user may run amcheck; granted unless given."),
+    ] = None,
     archive_every: Annotated[
-        float, typer.Option(help="Seconds between archived WAL segments; 300 in AWS.", min=0.1)
-    ] = 1.0,
+        float | None,
+        typer.Option(help="Seconds between archived WAL segments; 1 unless given, 300 in AWS.", min=0.1),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a lab: an AWS endpoint on loopback with two regions, networks, keys, buckets and a plan.
@@ -75,7 +77,9 @@ def up(
     lab = _lab(directory)
     from pgdrill.lab.record import Settings  # noqa: PLC0415 # as in _lab
 
-    began = lab.up(Settings(port=port, amcheck=amcheck, archive_every=archive_every), fresh=fresh)
+    asked = {"port": port, "amcheck": amcheck, "archive_every": archive_every}
+    given = {name: value for name, value in asked.items() if value is not None}
+    began = lab.up(Settings.model_validate(given), fresh=fresh)
     if as_json:
         print_json({"began": began, "environment": lab.environment})
         return

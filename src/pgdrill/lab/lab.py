@@ -93,7 +93,7 @@ class Lab:
     def up(self, settings: Settings | None = None, *, fresh: bool = False) -> bool:
         """Start the lab; return False if it ran already. What was kept is loaded, unless `fresh`.
 
-        Settings left out are those of the kept lab, or the defaults.
+        What `settings` leaves unset is as in the kept lab, or the default.
 
         Raises:
             NotRunnable: the directory or port cannot be used, or `fresh` is asked of a running lab.
@@ -111,8 +111,10 @@ class Lab:
             kept = record if record and record.kept and not fresh else None
             if kept is None:
                 self._clear()
+            base = kept.settings if kept else Settings()
+            given = settings.model_dump(exclude_unset=True) if settings else {}
             try:
-                self._start(kept, settings or (kept.settings if kept else Settings()), binaries.major)
+                self._start(kept, base.model_copy(update=given), binaries.major)
             except BaseException:
                 daemon.end(self.directory, Record.read(self.directory))
                 raise
