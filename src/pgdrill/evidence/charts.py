@@ -21,7 +21,7 @@ STEPS = (*SECONDS, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200
 class Layout:
     """Where things lie: in SVG units, which are CSS pixels at the width the picture is meant for, or in cells.
 
-    A phase too short to see is drawn `least` wide.
+    A phase too short to see is drawn `least` wide; of more drills than `most` the newest are drawn.
     """
 
     name: str
@@ -30,13 +30,14 @@ class Layout:
     right: float
     ticks: int
     least: float = 2
+    most: int = 50
 
     def x(self, fraction: float) -> float:
         return round(self.left + fraction * (self.width - self.left - self.right), 1)
 
 
 TIMELINE = (Layout("wide", 880, 190, 90, 6), Layout("narrow", 340, 0, 0, 3))
-TREND = (Layout("wide", 880, 70, 20, 4), Layout("narrow", 340, 52, 10, 4))
+TREND = (Layout("wide", 880, 70, 20, 4), Layout("narrow", 340, 52, 10, 4, most=16))
 TERMINAL = Layout("terminal", 36, 0, 0, 3, least=1)
 
 
@@ -136,6 +137,7 @@ def trend(drills: Sequence[Summary], layout: Layout, height: float = 150) -> Tre
     """Lay out one dot a drill, oldest first, evenly: drills are compared with each other, not with the calendar."""
     if not drills:
         return None
+    drills = drills[-layout.most :]
     measured = [drill.rto_usable for drill in drills if drill.rto_usable is not None]
     objective = drills[-1].rto_objective
     highest = max(measured, default=1.0) or 1.0

@@ -104,7 +104,7 @@ def moment(at: datetime | None) -> str:
 
 def capital(text: str) -> str:
     """Return text with a capital first, except where it begins with a name, which keeps its case."""
-    return text[0].upper() + text[1:] if text.split(" ", 1)[0].isalpha() else text
+    return text[0].upper() + text[1:] if text.split(" ", 1)[0].rstrip(",").isalpha() else text
 
 
 def sentence(text: str) -> str:
