@@ -5,7 +5,7 @@ So judging is tested without a database, facts go into the evidence, and old evi
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from pgdrill.database import Server
 from pgdrill.model import JSON, Beat, Fact, Judgement, RecoveryPoint, Seal
@@ -73,8 +73,8 @@ class Check(Generic[F]):
     """One property that must hold in a restored database.
 
     `fact` is the type that `measure` returns, so that it can be read back. `sealed` facts are also measured
-    in production around a snapshot. Checks may share a measure; it then runs once. `needs` names what the check
-    cannot judge without, so that an examination that has no such thing does not ask for it.
+    in production around a snapshot. Checks may share a measure; it then runs once. `needs_seal` says that
+    it cannot judge without a seal or the witness, so that an examination without any does not ask for it.
     """
 
     name: str
@@ -83,4 +83,3 @@ class Check(Generic[F]):
     fact: type[F]
     sealed: bool = False
     needs_seal: bool = False
-    needs: Literal["seal", "witness"] | None = None

@@ -1,0 +1,94 @@
+"""catalog: every object is defined, owned, commented and protected as it was in production.
+
+Why:    rows can all be there while a policy, a privilege, a constraint or a trigger is not; nobody notices until
+        the copy is in use.
+Reads:  the catalogs of every database, once, in one short read-only transaction each: a digest of every object's
+        definition (databases, roles, memberships, settings, schemas, relations, columns, constraints, indexes,
+        sequences, views, rules, triggers, policies, functions, types, casts, operators, text search, extensions,
+        foreign servers, publications, subscriptions, privileges, comments, labels). No table.
+Limits: passwords, and the values of options that may hold one, are not compared. What belongs to an extension is
+        its version's matter, apart from changed privileges. The extension amcheck, which an examination may make,
+        is left out. A definition that changes and changes back between two seals is not noticed; one that is
+        neither as before nor as after is open if production was changing it.
+Source: PostgreSQL documentation, System Catalogs; src/backend/utils/adt/ruleutils.c for what prints definitions.
+"""
+
+from typing import LiteralString
+
+from psycopg import IsolationLevel, sql
+
+from pgdrill.checks import bracket, catalog_sql
+from pgdrill.checks.check import Case, Check
+from pgdrill.database import Connection, Server
+from pgdrill.model import Fact, Judgement
+
+SERVER = "*"
+
+
+class CatalogFact(Fact):
+    """By database, and for the whole server under `*`: `kind identity` -> 16 hexadecimal digits of SHA-256.
+
+    `role` measured it: what an examination grants to that role is not production's.
+    """
+
+    role: str
+    objects: dict[str, dict[str, str]]
+
+
+def measure(server: Server, _case: Case) -> CatalogFact:
+    databases = server.databases()
+    objects: dict[str, dict[str, str]] = {}
+    with server.session(server.address.dbname) as session:
+        objects[SERVER] = _digests(session, (catalog_sql.SHARED,))
+    for database in databases:
+        server.progress(f"catalog of {database}")
+        with server.session(database) as session:
+            objects[database] = _digests(session, catalog_sql.KINDS)
+    return CatalogFact(role=server.address.user, objects=objects)
+
+
+def _digests(session: Connection, kinds: tuple[LiteralString, ...]) -> dict[str, str]:
+    session.isolation_level = IsolationLevel.REPEATABLE_READ
+    found: dict[str, str] = {}
+    with session.transaction():
+        # A definition is printed under a lock on what it names; DDL that is under way is not waited for for long.
+        session.execute("SET LOCAL lock_timeout = '5s'")
+        for kind in kinds:
+            query = sql.SQL(catalog_sql.COMMON) + sql.SQL(kind) + sql.SQL(catalog_sql.DIGEST)
+            found.update(session.execute(query).fetchall())
+    return found
+
+
+def judge(fact: CatalogFact, case: Case) -> Judgement:
+    sealed = case.bracket("catalog", CatalogFact)
+    if sealed.before is None and sealed.after is None:
+        return bracket.NO_SEAL
+    before, after = (seal.objects if seal else None for seal in (sealed.before, sealed.after))
+    found: list[bracket.Difference] = []
+    for database, objects in sorted(fact.objects.items()):
+        found += [
+            one
+            for one in bracket.differences(
+                database,
+                objects,
+                before.get(database, {}) if before is not None else None,
+                after.get(database, {}) if after is not None else None,
+                case,
+            )
+            if not _own(one, fact.role)
+        ]
+    count = sum(len(objects) for objects in fact.objects.values())
+    return bracket.judged(
+        found,
+        "object",
+        hint="was it changed by hand in the copy? else the backup is of another moment or incomplete: drill another point",
+        coverage=f"{count} objects in {len(fact.objects) - 1} databases, {bracket.against(sealed)}",
+    )
+
+
+def _own(one: bracket.Difference, role: str) -> bool:
+    """Whether an examination granted itself what it needed to read; production's own grants must be there."""
+    return one.name.startswith(f"membership {role} in ") and one.what == bracket.NEW
+
+
+CHECK = Check("catalog", measure, judge, CatalogFact, sealed=True, needs_seal=True)
