@@ -8,7 +8,7 @@ The hashes are PostgreSQL's own, 64 bits and not cryptographic: they find accide
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import psycopg
 from psycopg import sql
@@ -228,7 +228,7 @@ def digest(session: Connection, relation: Relation, pages: Pages = WHOLE, *, exa
     Raises:
         psycopg.Error: the pages cannot be read whole.
     """
-    return _answer(session.execute(query(relation, pages, exact=exact)))
+    return as_digest(session.execute(query(relation, pages, exact=exact)).fetchall()[0])
 
 
 def digests(session: Connection, small: Sequence[Relation], *, exact: bool = False) -> list[Digest]:
@@ -239,12 +239,13 @@ def digests(session: Connection, small: Sequence[Relation], *, exact: bool = Fal
     """
     with session.pipeline():
         answers = [session.execute(query(relation, exact=exact)) for relation in small]
-        return [_answer(answer) for answer in answers]
+        return [as_digest(answer.fetchall()[0]) for answer in answers]
 
 
-def _answer(cursor: psycopg.Cursor[tuple[object, ...]]) -> Digest:
-    rows, total = cursor.fetchall()[0]
-    return Digest(rows=int(str(rows)), sum=int(str(total)))
+def as_digest(row: Sequence[Any]) -> Digest:
+    """Read the row that `query` returns."""
+    rows, total = row
+    return Digest(rows=int(rows), sum=int(total))
 
 
 def fingerprint(server: Server, databases: Sequence[str] = (), *, exact: bool = False) -> Fingerprint:
@@ -308,7 +309,7 @@ def _try(session: Connection, batch: Sequence[Relation], *, exact: bool) -> list
         return [answer for relation in batch for answer in _try(session, [relation], exact=exact)]
 
 
-def differences(a: Fingerprint, b: Fingerprint) -> list[Difference]:
+def differences(a: Fingerprint, b: Fingerprint, names: tuple[str, str] = ("A", "B")) -> list[Difference]:
     """Return where two fingerprints differ; what either could not read is left to the caller.
 
     Raises:
@@ -323,27 +324,27 @@ def differences(a: Fingerprint, b: Fingerprint) -> list[Difference]:
     found = []
     for database in sorted(a.databases.keys() | b.databases.keys()):
         if database in a.databases and database in b.databases:
-            found += _differences(database, a.databases[database], b.databases[database])
+            for table, what in _differences(a.databases[database], b.databases[database], names):
+                left, right = (side.databases[database].tables.get(table) for side in (a, b))
+                found.append(Difference(database=database, table=table, what=what, a=left, b=right))
         else:
-            side = "a" if database in a.databases else "b"
-            found.append(Difference(database=database, table="", what=f"database only in {side}"))
+            only = names[0] if database in a.databases else names[1]
+            found.append(Difference(database=database, table="", what=f"database only in {only}"))
     return found
 
 
-def _differences(database: str, a: Contents, b: Contents) -> list[Difference]:
-    found = []
+def _differences(a: Contents, b: Contents, names: tuple[str, str]) -> Iterator[tuple[str, str]]:
     known_a, known_b = ({*side.tables, *side.skipped, *side.unread} for side in (a, b))
-    for table in sorted(known_a | known_b):
+    for table in sorted((known_a | known_b) - {CATALOG}):
         left, right = a.tables.get(table), b.tables.get(table)
-        what = ""
         if table not in known_a or table not in known_b:
-            what = "only in a" if table in known_a else "only in b"
-        elif a.skipped.get(table) != b.skipped.get(table) and not {*a.unread, *b.unread} & {table}:
-            what = a.skipped.get(table) or b.skipped[table]
+            yield table, f"only in {names[0] if table in known_a else names[1]}"
+        elif table in a.unread or table in b.unread:
+            continue
+        elif a.skipped.get(table) != b.skipped.get(table):
+            side = names[0] if table in a.skipped else names[1]
+            yield table, f"{a.skipped.get(table) or b.skipped[table]}, only in {side}"
         elif left and right and left.rows != right.rows:
-            what = "different number of rows"
+            yield table, f"{left.rows:,} rows in {names[0]}, {right.rows:,} in {names[1]}"
         elif left and right and left.sum != right.sum:
-            what = "same number of rows, different content"
-        if what:
-            found.append(Difference(database=database, table=table, what=what, a=left, b=right))
-    return found
+            yield table, "same number of rows, different content"

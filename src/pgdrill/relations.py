@@ -15,8 +15,9 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, c.r
        pg_get_userbyid(c.relowner), c.relrowsecurity, c.relforcerowsecurity,
        coalesce(am.amname, ''), c.reltoastrelid,
        coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::bigint,
-       coalesce(pg_relation_size(c.oid), 0)
-       + CASE WHEN c.reltoastrelid <> 0 THEN coalesce(pg_relation_size(c.reltoastrelid), 0) ELSE 0 END,
+       CASE WHEN c.reltoastrelid <> 0 THEN coalesce(pg_relation_size(c.reltoastrelid), 0) ELSE 0 END
+       / current_setting('block_size')::bigint,
+       current_setting('block_size')::int,
        (SELECT coalesce(json_agg(json_build_array(
                    a.attname,
                    CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b'
@@ -49,7 +50,7 @@ class Column:
 class Relation:
     """What holds rows of its own: a table, a partition, a materialized view; a foreign table, to name it.
 
-    `pages` is the length of the heap, `bytes` heap and TOAST.
+    `pages` is the length of the heap; `bytes` is heap and TOAST.
     """
 
     oid: int
@@ -64,11 +65,16 @@ class Relation:
     method: str
     toast: int
     pages: int
-    bytes: int
+    toast_pages: int
+    page_size: int
     columns: tuple[Column, ...] = field(repr=False, kw_only=True)
 
     def __str__(self) -> str:
         return qualified(self.schema, self.name)
+
+    @property
+    def bytes(self) -> int:
+        return (self.pages + self.toast_pages) * self.page_size
 
     @property
     def unreadable(self) -> str:
