@@ -9,6 +9,7 @@ A record that is there is never written again, so that every step may be repeate
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -54,7 +55,7 @@ def save(shelf: Shelf, evidence: Evidence) -> str:
         shelf.put(place, body)
     stands = _evidence(place, body)
     shelf.put(key(stands.database, stands.drill, JUNIT), drill_junit(stands), content_type="application/xml")
-    _render(shelf, stands, None)
+    _put_report(shelf, stands)
     return sha256(body)
 
 
@@ -68,7 +69,7 @@ def finish(shelf: Shelf, teardown: Teardown) -> None:
     place = key(teardown.database, teardown.drill, TEARDOWN)
     if shelf.get(place) is None:
         shelf.put(place, canonical(teardown))
-    _render(shelf, evidence, load_teardown(shelf, evidence))
+    _put_report(shelf, evidence)
 
 
 def load(shelf: Shelf, drill: str, database: str | None = None) -> Evidence:
@@ -161,10 +162,17 @@ def render(shelf: Shelf, evidence: Evidence) -> str:
     return report(evidence, load_teardown(shelf, evidence), past)
 
 
-def _render(shelf: Shelf, evidence: Evidence, teardown: Teardown | None) -> None:
-    page = report(evidence, teardown, history(shelf, evidence.database, before=evidence.drill))
+def export(shelf: Shelf, evidence: Evidence, directory: Path) -> Path:
+    """Write the report of a drill to a directory, which is made where it is missing; return the file."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{evidence.drill}.html"
+    path.write_text(render(shelf, evidence), encoding="utf-8")
+    return path
+
+
+def _put_report(shelf: Shelf, evidence: Evidence) -> None:
     place = key(evidence.database, evidence.drill, REPORT)
-    shelf.put(place, page.encode(), content_type="text/html; charset=utf-8")
+    shelf.put(place, render(shelf, evidence).encode(), content_type="text/html; charset=utf-8")
 
 
 def _places(shelf: Shelf, database: str | None) -> list[str]:

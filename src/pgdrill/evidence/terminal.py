@@ -3,7 +3,7 @@
 Everything fits 80 columns; symbol and word carry the verdict, colour only repeats it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pgdrill.evidence.chain import Break
 from pgdrill.evidence.charts import TERMINAL, timeline
 from pgdrill.evidence.record import Evidence, Summary, Teardown
 from pgdrill.evidence.wording import (
@@ -108,6 +109,19 @@ def trend(past: Sequence[Summary]) -> RenderableType:
             Text("-" if summary.examined_bytes is None else size(summary.examined_bytes)),
         )
     return table
+
+
+def chains(breaks: Mapping[str, Sequence[Break]]) -> RenderableType:
+    """Return, for each database, that its evidence is whole, or every place where it is not."""
+    if not breaks:
+        return Text("no evidence yet")
+    lines: list[RenderableType] = []
+    for database, found in breaks.items():
+        held = Verdict.FAILED if found else Verdict.PASSED
+        word = plural(len(found), "break") if found else "whole"
+        lines.append(Text(f"{SYMBOL[held]} {visible(database)}: {word}", style=STYLE[held]))
+        lines.extend(_note(f"{one.kind}: drill {one.drill} {one.what}", "") for one in found)
+    return Group(*lines)
 
 
 def _restored(evidence: Evidence, teardown: Teardown | None) -> RenderableType:
