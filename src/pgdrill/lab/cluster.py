@@ -222,7 +222,9 @@ class Cluster:
                 hint=f"read its log, {self.log}, then: kill -QUIT {pid}",
             )
 
-    def sql(self, database: str, query: Query, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def sql(
+        self, database: str, query: Query, params: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
         """Run one statement as rdsadmin over the socket, by itself and committed, and return its rows."""
         with self.session(database) as session:
             cursor = session.execute(query, params or None)
@@ -268,7 +270,7 @@ class Cluster:
         What was committed up to that moment is in it, and nothing later: it is the time of the last commit in
         the backup's own WAL or, with none, a moment between its start and its end.
         """
-        self._own(target)
+        self.own(target)
         try:
             self.binaries.run(
                 "pg_basebackup", "-h", self.sockets, "-p", str(self.port), "-U", ADMIN, "-D", target,
@@ -337,10 +339,11 @@ class Cluster:
         if self.data.exists():
             raise Broken(f"{self.data} exists already", hint="destroy the cluster there first")
         for folder in (self.directory, self.archive):
-            self._own(folder)
+            self.own(folder)
         postgres.reachable(self.directory)
 
-    def _own(self, folder: Path) -> None:
+    def own(self, folder: Path) -> None:
+        """Make a folder if need be, and give it to the user who runs PostgreSQL."""
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         _give(folder)
