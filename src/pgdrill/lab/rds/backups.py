@@ -1,0 +1,255 @@
+"""Automated backups: a daily snapshot in the backup window, the archived log, and the window between them.
+
+AWS archives every five minutes, the lab as often as its settings say, so that minutes pass in seconds.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import psycopg
+
+from pgdrill.errors import Broken
+from pgdrill.lab.rds import listing, snapshots
+from pgdrill.lab.rds.events import tell
+from pgdrill.lab.rds.records import Instance, Retained, Snapshot
+from pgdrill.lab.rds.state import Gone, State, moment
+from pgdrill.lab.rds.wire import RdsError, Request, Result
+
+log = logging.getLogger(__name__)
+
+ARCHIVING = frozenset(
+    {"available", "backing-up", "modifying", "resetting-master-credentials", "storage-optimization"}
+)
+
+
+def bases(state: State, instance: Instance) -> list[Snapshot]:
+    """Return the usable automated snapshots of an instance, or of what was one, oldest first."""
+    with state.lock:
+        own = [
+            snapshot
+            for snapshot in state.snapshots.all(instance.region)
+            if snapshot.kind == snapshots.AUTOMATED
+            and snapshot.status == "available"
+            and snapshot.source.resource_id == instance.resource_id
+        ]
+    return sorted(own, key=lambda snapshot: snapshot.created_at)
+
+
+def window(state: State, instance: Instance) -> tuple[datetime, datetime] | None:
+    """Return the (earliest, latest) restorable times; None while there is no complete backup."""
+    own = bases(state, instance)
+    latest = instance.latest_restorable
+    if not own or latest is None or latest < own[0].created_at:
+        return None
+    return own[0].created_at, latest
+
+
+def take(state: State, instance: Instance) -> Snapshot:
+    """Take the automated snapshot of an instance that is already `backing-up`, and drop what is past retention."""
+    with state.lock:
+        snapshot = snapshots.begin(state, instance, _free_name(state, instance), snapshots.AUTOMATED, {})
+    tell(state, instance, "0001")
+    snapshots.fill(state, snapshot)
+    tell(state, instance, "0002")
+    archive(state, instance)
+    expire(state, instance)
+    return state.current_snapshot(snapshot)
+
+
+def _free_name(state: State, instance: Instance) -> str:
+    """Return the name by the minute; the lab may take several a minute, and they go to the next ones."""
+    at = moment()
+    while state.snapshots.get(instance.region, name := f"rds:{instance.identifier}-{at:%Y-%m-%d-%H-%M}"):
+        at += timedelta(minutes=1)
+    return name
+
+
+def expire(state: State, instance: Instance) -> None:
+    """Drop automated snapshots past retention, and the log that only they needed."""
+    kept_from = moment() - timedelta(days=instance.configuration.BackupRetentionPeriod)
+    own = bases(state, instance)
+    past = [snapshot for snapshot in own[:-1] if snapshot.created_at < kept_from]
+    for snapshot in past:
+        snapshots.forget(state, snapshot)
+    if past:
+        label = (state.base(own[len(past)]) / "backup_label").read_text(encoding="utf-8")
+        needed = re.search(r"START WAL LOCATION: .*\(file ([0-9A-F]{24})\)", label)
+        if needed:
+            state.binaries.run("pg_archivecleanup", state.archive(instance), needed[1])
+
+
+def archive(state: State, instance: Instance) -> None:
+    """Archive what is committed. An instance that stops meanwhile keeps the time it had."""
+    try:
+        restorable = state.cluster(instance).archive_now()
+    except (Broken, psycopg.Error, ValueError, IndexError) as reason:
+        log.debug("%s not archived: %s", instance.identifier, reason)
+        return
+    state.update(instance, latest_restorable=restorable)
+
+
+def keep_up(state: State) -> None:
+    """Archive every instance's log and take the daily snapshots, until the lab ends."""
+    while True:
+        state.wait(state.settings.archive_every)
+        with state.lock:
+            due = [instance for instance in state.instances.all() if instance.backed_up]
+        for instance in due:
+            # One that was deleted meanwhile, or that fails, must not keep the others from their backups.
+            try:
+                _keep_up_one(state, instance)
+            except Gone:
+                continue
+            except Exception:
+                log.exception("%s not backed up", instance.identifier)
+
+
+def _keep_up_one(state: State, instance: Instance) -> None:
+    if state.current(instance).status in ARCHIVING:
+        archive(state, instance)
+    if _is_due(state, instance):
+        take_now(state, instance)
+
+
+def _is_due(state: State, instance: Instance) -> bool:
+    """Tell whether the backup window is open and has no snapshot yet."""
+    now = moment()
+    opens, closes = instance.configuration.PreferredBackupWindow.split("-")
+    start = now.replace(hour=int(opens[:2]), minute=int(opens[3:]), second=0, microsecond=0)
+    if start > now:
+        start -= timedelta(days=1)
+    length = timedelta(
+        minutes=(int(closes[:2]) - int(opens[:2])) * 60 + int(closes[3:]) - int(opens[3:])
+    ) % timedelta(days=1)
+    own = bases(state, instance)
+    return now < start + length and bool(own) and own[-1].created_at < start
+
+
+def take_now(state: State, instance: Instance) -> bool:
+    """Start an automated snapshot in the background; False when the instance is not available for it."""
+    with state.lock:
+        if state.current(instance).status != "available":
+            return False
+        instance = state.update(instance, status="backing-up")
+    state.run(_take_and_return, instance)
+    return True
+
+
+def _take_and_return(state: State, instance: Instance) -> None:
+    try:
+        take(state, instance)
+    finally:
+        state.enter(instance, "available")
+
+
+# -------------------------------------------------------------------- actions
+
+
+def describe(state: State, region: str, request: Request) -> Result:
+    """DescribeDBInstanceAutomatedBackups: of instances that are, and of those retained."""
+    chosen = [*(instance for instance in state.instances.all(region) if instance.backed_up)]
+    chosen += [retained.source for retained in state.retained.all(region)]
+    given: dict[str, Callable[[Instance], str]] = {
+        "DbiResourceId": lambda source: source.resource_id,
+        "DBInstanceIdentifier": lambda source: source.identifier,
+        "DBInstanceAutomatedBackupsArn": lambda source: arn(state, source),
+    }
+    for name, read in given.items():
+        if wanted := request.get(name):
+            chosen = [source for source in chosen if read(source).lower() == wanted.lower()]
+    if not chosen and (request.get("DbiResourceId") or request.get("DBInstanceAutomatedBackupsArn")):
+        raise _not_found(request)
+    chosen = listing.filtered(
+        request,
+        chosen,
+        {
+            "status": lambda source: _status(state, source),
+            "db-instance-id": lambda source: source.identifier,
+            "dbi-resource-id": lambda source: source.resource_id,
+        },
+    )
+    return listing.page(request, "DBInstanceAutomatedBackups", chosen, lambda source: shown(state, source))
+
+
+def delete(state: State, region: str, request: Request) -> Result:
+    """DeleteDBInstanceAutomatedBackup: of a deleted instance, all of it."""
+    retained = find_retained(
+        state, region, request.get("DbiResourceId"), request.get("DBInstanceAutomatedBackupsArn")
+    )
+    if retained is None:
+        if any(
+            instance.resource_id.lower() == str(request.get("DbiResourceId")).lower()
+            for instance in state.instances.all(region)
+        ):
+            raise RdsError(
+                "InvalidDBInstanceAutomatedBackupState",
+                "The automated backup can't be deleted because its DB instance exists.",
+            )
+        raise _not_found(request)
+    answer = shown(state, retained.source) | {"Status": "deleting"}
+    drop(state, retained.source)
+    state.retained.remove(retained)
+    return {"DBInstanceAutomatedBackup": answer}
+
+
+def find_retained(
+    state: State, region: str, resource_id: str | None, backup_arn: str | None
+) -> Retained | None:
+    for retained in state.retained.all(region):
+        if resource_id and retained.identifier.lower() == resource_id.lower():
+            return retained
+        if backup_arn and arn(state, retained.source) == backup_arn:
+            return retained
+    return None
+
+
+def drop(state: State, instance: Instance) -> None:
+    """Remove all automated snapshots and the archive of an instance."""
+    for snapshot in state.snapshots.all(instance.region):
+        if snapshot.kind == snapshots.AUTOMATED and snapshot.source.resource_id == instance.resource_id:
+            snapshots.forget(state, snapshot)
+    state.cluster(instance).destroy()
+
+
+def arn(state: State, instance: Instance) -> str:
+    name = instance.resource_id.removeprefix("db-").lower()
+    return f"arn:aws:rds:{instance.region}:{state.account}:auto-backup:ab-{name}"
+
+
+def _status(state: State, source: Instance) -> str:
+    if state.retained.get(source.region, source.resource_id):
+        return "retained"
+    return "active" if bases(state, source) else "creating"
+
+
+def _not_found(request: Request) -> RdsError:
+    name = request.get("DbiResourceId") or request.get("DBInstanceAutomatedBackupsArn")
+    return RdsError("DBInstanceAutomatedBackupNotFound", f"DB instance automated backup {name} not found.")
+
+
+def shown(state: State, source: Instance) -> Result:
+    configuration = source.configuration
+    restorable = window(state, source)
+    return {
+        "DBInstanceArn": state.arn("db", source),
+        "DbiResourceId": source.resource_id,
+        "DBInstanceIdentifier": source.identifier,
+        "Region": source.region,
+        "RestoreWindow": dict(zip(("EarliestTime", "LatestTime"), restorable, strict=True)) if restorable else {},
+        "Status": _status(state, source),
+        "Port": source.port,
+        "InstanceCreateTime": source.created_at,
+        "Encrypted": configuration.StorageEncrypted,
+        "DBInstanceAutomatedBackupsArn": arn(state, source),
+        "TagList": listing.shown_tags(source.tags),
+        **{
+            name: getattr(configuration, name)
+            for name in (
+                "AllocatedStorage", "AvailabilityZone", "MasterUsername", "Engine", "EngineVersion", "LicenseModel",
+                "Iops", "StorageThroughput", "StorageType", "OptionGroupName", "KmsKeyId", "BackupRetentionPeriod",
+                "PreferredBackupWindow", "BackupTarget", "DedicatedLogVolume", "IAMDatabaseAuthenticationEnabled",
+            )
+        },
+    }  # fmt: skip

@@ -1,0 +1,198 @@
+"""The lab's RDS as a whole: hands each action to its function, and keeps the work going behind them.
+
+The only door of this package: the emulator calls `handle`, the lab's own door the rest.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pgdrill.errors import Busy, NotRunnable
+from pgdrill.lab import tls
+from pgdrill.lab.faults import Faults
+from pgdrill.lab.postgres import Binaries
+from pgdrill.lab.rds import (
+    account,
+    backups,
+    changes,
+    events,
+    groups,
+    instances,
+    lifecycle,
+    restores,
+    snapshots,
+    tags,
+    wire,
+)
+from pgdrill.lab.rds.records import Instance
+from pgdrill.lab.rds.state import LabSettings, State, copy
+from pgdrill.lab.rds.wire import RdsError, Request, Response, Result
+
+log = logging.getLogger(__name__)
+
+Operation = Callable[[State, str, Request], Result]
+
+OPERATIONS: dict[str, Operation] = {
+    "AddTagsToResource": tags.add,
+    "CopyDBSnapshot": snapshots.copy_snapshot,
+    "CreateDBInstance": instances.create,
+    "CreateDBParameterGroup": groups.create_parameter_group,
+    "CreateDBSnapshot": snapshots.create,
+    "CreateDBSubnetGroup": groups.create_subnet_group,
+    "DeleteDBInstance": instances.delete,
+    "DeleteDBInstanceAutomatedBackup": backups.delete,
+    "DeleteDBParameterGroup": groups.delete_parameter_group,
+    "DeleteDBSnapshot": snapshots.delete,
+    "DeleteDBSubnetGroup": groups.delete_subnet_group,
+    "DescribeAccountAttributes": account.attributes,
+    "DescribeDBEngineVersions": account.engine_versions,
+    "DescribeDBInstanceAutomatedBackups": backups.describe,
+    "DescribeDBInstances": instances.describe,
+    "DescribeDBParameterGroups": groups.describe_parameter_groups,
+    "DescribeDBParameters": groups.describe_parameters,
+    "DescribeDBSnapshots": snapshots.describe,
+    "DescribeDBSubnetGroups": groups.describe_subnet_groups,
+    "DescribeEvents": events.describe,
+    "ListTagsForResource": tags.listed,
+    "ModifyDBInstance": changes.modify,
+    "ModifyDBParameterGroup": groups.modify_parameter_group,
+    "ModifyDBSubnetGroup": groups.modify_subnet_group,
+    "RebootDBInstance": changes.reboot,
+    "RemoveTagsFromResource": tags.remove,
+    "RestoreDBInstanceFromDBSnapshot": restores.from_snapshot,
+    "RestoreDBInstanceToPointInTime": restores.to_point_in_time,
+    "StartDBInstance": changes.start,
+    "StopDBInstance": changes.stop,
+}
+
+
+class Rds:
+    """`publish` gets (region, entry) in the shape of an entry of PutEvents; `vpc_of` gets (region, subnet)."""
+
+    ACTIONS = tuple(OPERATIONS)
+
+    def __init__(
+        self,
+        directory: Path,
+        binaries: Binaries,
+        authority: tls.Authority,
+        faults: Faults,
+        *,
+        account: str,
+        publish: Callable[[str, dict[str, Any]], None],
+        default_region: str,
+        settings: LabSettings | None = None,
+        vpc_of: Callable[[str, str], str | None] = lambda _region, _subnet: None,
+    ) -> None:
+        self._default_region = default_region
+        self._state = State(
+            directory,
+            binaries,
+            authority,
+            faults,
+            account=account,
+            publish=publish,
+            vpc_of=vpc_of,
+            settings=settings or LabSettings(),
+        )
+
+    def handle(self, region: str, action: str, params: dict[str, list[str]]) -> Response:
+        """Answer one request of the AWS API."""
+        try:
+            return wire.success(action, self._answer(region or self._default_region, action, params))
+        except RdsError as error:
+            return wire.failure(error)
+        except Exception:
+            log.exception("%s failed", action)
+            return wire.failure(RdsError("InternalFailure", "An internal error has occurred.", status=500))
+
+    def _answer(self, region: str, action: str, params: dict[str, list[str]]) -> Result:
+        state = self._state
+        if failure := state.faults.failure(action):
+            raise RdsError(failure.code, failure.message, status=failure.status)
+        operation = OPERATIONS.get(action)
+        if operation is None:
+            raise RdsError("InvalidAction", f"Could not find operation {action} for version 2014-10-31")
+        request = wire.parse(action, params)
+        with state.lock:
+            return operation(state, region, request)
+
+    def load(self) -> None:
+        """Take up the work: what was kept, or nothing yet. Returns when the kept servers run again."""
+        self._state.directory.mkdir(parents=True, exist_ok=True)
+        lifecycle.load(self._state)
+        self._state.run(events.publish_for_ever)
+        self._state.run(backups.keep_up)
+
+    def close(self, *, keep: bool) -> None:
+        """End all work and all servers. What is kept comes back with the next `load`."""
+        lifecycle.close(self._state)
+        if not keep:
+            shutil.rmtree(self._state.directory, ignore_errors=True)
+
+    # ---------------------------------------------------------------- the lab's own door
+
+    def back_up(self, region: str, instance_identifier: str) -> str:
+        """Take the daily automated snapshot now, in the background, and return the instance's identifier.
+
+        Raises:
+            NotRunnable: no such instance, or it has no automated backups.
+            Busy: it is not available.
+        """
+        instance = self._instance(region, instance_identifier)
+        if not instance.backed_up:
+            raise NotRunnable(
+                f"instance {instance.identifier!r} has no automated backups: its retention period is 0",
+                hint="set BackupRetentionPeriod with ModifyDBInstance",
+            )
+        if not backups.take_now(self._state, instance):
+            raise Busy(
+                f"instance {instance.identifier!r} is {instance.status}, not available",
+                hint="wait until it is, as RDS does",
+            )
+        return instance.identifier
+
+    def snapshot_directory(self, region: str, identifier: str) -> Path:
+        """Return the base backup of a snapshot, as it lies on disk.
+
+        Raises:
+            NotRunnable: no such snapshot, or it is not complete.
+        """
+        with self._state.lock:
+            snapshot = self._state.snapshots.get(region, identifier.lower())
+        if snapshot is None or snapshot.status != "available":
+            raise NotRunnable(
+                f"no available snapshot {identifier!r} in {region}", hint="list them with: pgdrill lab status"
+            )
+        return self._state.base(snapshot)
+
+    def archive_directory(self, region: str, instance_identifier: str) -> Path:
+        """Return where an instance's write-ahead log is archived.
+
+        Raises:
+            NotRunnable: no such instance.
+        """
+        return self._state.archive(self._instance(region, instance_identifier))
+
+    def replace_snapshot(self, region: str, identifier: str, other: str) -> None:
+        """Pass another snapshot's data off as this one's: a stale one's, or another database's.
+
+        Raises:
+            NotRunnable: one of the two is not there.
+        """
+        target, source = self.snapshot_directory(region, identifier), self.snapshot_directory(region, other)
+        aside = target.with_suffix(".aside")
+        copy(self._state, source, aside, go_on=lambda: True)
+        shutil.rmtree(target)
+        aside.rename(target)
+
+    def _instance(self, region: str, identifier: str) -> Instance:
+        with self._state.lock:
+            instance = self._state.instances.get(region, identifier.lower())
+        if instance is None:
+            raise NotRunnable(
+                f"no instance {identifier!r} in {region}", hint="list them with: pgdrill lab status"
+            )
+        return instance

@@ -1,0 +1,306 @@
+"""What the parts of the lab's RDS share: records, clusters, faults, and the threads that do the work.
+
+An action runs under `lock` and only reads and writes records; what takes time is a job in a thread.
+"""
+
+import logging
+import os
+import queue
+import secrets
+import socket
+import subprocess
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pgdrill.lab import tls
+from pgdrill.lab.cluster import Cluster
+from pgdrill.lab.faults import Faults, Transition
+from pgdrill.lab.postgres import Binaries
+from pgdrill.lab.rds import listing
+from pgdrill.lab.rds.records import (
+    Event,
+    Instance,
+    ParameterGroup,
+    Record,
+    Retained,
+    Snapshot,
+    SubnetGroup,
+    Table,
+)
+from pgdrill.lab.rds.wire import RdsError
+from pgdrill.model import Model
+
+log = logging.getLogger(__name__)
+
+RUNNING = frozenset(
+    {
+        "available",
+        "backing-up",
+        "modifying",
+        "resetting-master-credentials",
+        "storage-optimization",
+        "rebooting",
+        "stopping",
+    }
+)
+
+
+class LabSettings(Model):
+    """`archive_every` is in seconds (AWS: 300). Quotas are AWS's defaults, per region.
+
+    Source: RDS User Guide, "Quotas and constraints".
+    """
+
+    archive_every: float = 1.0
+    amcheck: bool = True
+    manual_snapshots: int = 100
+    instances: int = 40
+    copies_in_flight: int = 20
+
+
+class Stopped(Exception):
+    """The lab ends; a job leaves its work as it is."""
+
+
+class Gone(Exception):
+    """The record that a job works for is no longer there."""
+
+
+class State:
+    def __init__(
+        self,
+        directory: Path,
+        binaries: Binaries,
+        authority: tls.Authority,
+        faults: Faults,
+        *,
+        account: str,
+        publish: Callable[[str, dict[str, Any]], None],
+        vpc_of: Callable[[str, str], str | None],
+        settings: LabSettings,
+    ) -> None:
+        self.directory = directory
+        self.binaries = binaries
+        self.authority = authority
+        self.faults = faults
+        self.account = account
+        self.publish = publish
+        self.vpc_of = vpc_of
+        self.settings = settings
+        self.lock = threading.RLock()
+        self.closing = threading.Event()
+        records = directory / "records"
+        self.instances = Table(records / "instances", Instance)
+        self.snapshots = Table(records / "snapshots", Snapshot)
+        self.retained = Table(records / "retained", Retained)
+        self.subnet_groups = Table(records / "subnet-groups", SubnetGroup)
+        self.parameter_groups = Table(records / "parameter-groups", ParameterGroup)
+        self.events: list[Event] = []
+        # (time.monotonic() of the event, event) to be published; None ends it
+        self.outbox: queue.Queue[tuple[float, Event] | None] = queue.Queue()
+        self._readers: Counter[str] = Counter()
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._clusters: dict[str, Cluster] = {}
+        self._jobs: set[threading.Thread] = set()
+
+    # ---------------------------------------------------------------- names and places
+
+    def arn(self, kind: str, record: Record) -> str:
+        return f"arn:aws:rds:{record.region}:{self.account}:{kind}:{record.identifier}"
+
+    def cluster(self, instance: Instance) -> Cluster:
+        with self.lock:
+            known = self._clusters.get(instance.resource_id)
+            if known is None:
+                known = Cluster(self.directory / "instances" / instance.resource_id, self.binaries)
+                self._clusters[instance.resource_id] = known
+            return known
+
+    def archive(self, instance: Instance) -> Path:
+        """Return where the instance's write-ahead log is archived; it may outlive the instance."""
+        return self.directory / "instances" / instance.resource_id / "archive"
+
+    def base(self, snapshot: Snapshot) -> Path:
+        """Return the directory of the snapshot's base backup."""
+        return self.directory / "snapshots" / snapshot.uid
+
+    # ---------------------------------------------------------------- jobs
+
+    def run(self, job: Callable[..., None], *arguments: Any) -> None:
+        """Run `job(state, *arguments)` in a thread of its own."""
+
+        def body() -> None:
+            try:
+                job(self, *arguments)
+            except (Stopped, Gone) as reason:
+                log.debug("%s left off: %r", job.__name__, reason)
+            except Exception:
+                log.exception("%s failed", job.__name__)
+            finally:
+                with self.lock:
+                    self._jobs.discard(threading.current_thread())
+
+        thread = threading.Thread(target=body, name=job.__name__.strip("_"), daemon=True)
+        with self.lock:
+            self._jobs.add(thread)
+        thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep.
+
+        Raises:
+            Stopped: the lab ends.
+        """
+        if self.closing.wait(seconds):
+            raise Stopped
+
+    def delay(self, transition: Transition) -> None:
+        """Take as long as the faults say, above what the work takes by itself."""
+        self.wait(self.faults.latency(transition))
+
+    def join(self, timeout: float) -> None:
+        """Wait for the jobs, which end as soon as they see `closing`."""
+        with self.lock:
+            jobs = list(self._jobs)
+        for job in jobs:
+            job.join(timeout)
+
+    # ---------------------------------------------------------------- instances
+
+    def instance(self, region: str, name: str) -> Instance:
+        """Return the instance of that identifier or ARN.
+
+        Raises:
+            RdsError: there is none.
+        """
+        found = self.instances.get(region, listing.name_of(name))
+        if found is None:
+            raise RdsError("DBInstanceNotFound", f"DBInstance {listing.name_of(name)} not found.")
+        return found
+
+    def update(self, instance: Instance, **changes: Any) -> Instance:
+        """Change the instance's record as it is now.
+
+        Raises:
+            Gone: it was deleted; another of the same name is another.
+        """
+        with self.lock:
+            return self.instances.put(self.current(instance).model_copy(update=changes))
+
+    def current(self, instance: Instance) -> Instance:
+        now = self.instances.get(instance.region, instance.identifier)
+        if now is None or now.resource_id != instance.resource_id:
+            raise Gone(instance.identifier)
+        return now
+
+    def enter(self, instance: Instance, status: str, **changes: Any) -> Instance:
+        """Go on to `status`, unless the faults hold the instance in the one that it has."""
+        self.hold(instance)
+        return self.update(instance, status=status, **changes)
+
+    def hold(self, instance: Instance) -> None:
+        while self.faults.stuck(instance.identifier, self.current(instance).status):
+            self.wait(0.05)
+
+    # ---------------------------------------------------------------- snapshots
+
+    def snapshot(self, region: str, name: str) -> Snapshot:
+        """Return the snapshot of that identifier or ARN; an ARN may name another region.
+
+        Raises:
+            RdsError: there is none.
+        """
+        where = name.split(":")[3] if name.startswith("arn:") else region
+        found = self.snapshots.get(where, listing.name_of(name))
+        if found is None:
+            raise RdsError("DBSnapshotNotFound", f"DBSnapshot {listing.name_of(name)} not found.")
+        return found
+
+    def update_snapshot(self, snapshot: Snapshot, **changes: Any) -> Snapshot:
+        """Change the snapshot's record as it is now.
+
+        Raises:
+            Gone: it was deleted.
+        """
+        with self.lock:
+            return self.snapshots.put(self.current_snapshot(snapshot).model_copy(update=changes))
+
+    def current_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        now = self.snapshots.get(snapshot.region, snapshot.identifier)
+        if now is None or now.uid != snapshot.uid:
+            raise Gone(snapshot.identifier)
+        return now
+
+    def has_snapshot(self, snapshot: Snapshot) -> bool:
+        with self.lock:
+            now = self.snapshots.get(snapshot.region, snapshot.identifier)
+            return now is not None and now.uid == snapshot.uid
+
+    def hold_snapshot(self, snapshot: Snapshot) -> None:
+        while self.faults.stuck(snapshot.identifier, self.current_snapshot(snapshot).status):
+            self.wait(0.05)
+
+    @contextmanager
+    def reading(self, snapshot: Snapshot) -> Iterator[None]:
+        """Keep the snapshot's files while they are read, even when it is deleted meanwhile."""
+        with self.lock:
+            self._readers[snapshot.uid] += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._readers[snapshot.uid] -= 1
+
+    def being_read(self, snapshot: Snapshot) -> bool:
+        with self.lock:
+            return self._readers[snapshot.uid] > 0
+
+    def copy_turn(self, source: Snapshot) -> threading.Lock:
+        """Return what lets copies of one instance's snapshots go one after the other."""
+        with self.lock:
+            return self._turns[source.source.resource_id]
+
+
+def moment() -> datetime:
+    """Return the time as RDS keeps it: to the millisecond, rounded up, so never before what has happened."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=0) + timedelta(milliseconds=-(-now.microsecond // 1000))
+
+
+def new_id(prefix: str) -> str:
+    """Return an identifier like those of DbiResourceId."""
+    return prefix + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(26))
+
+
+def free_port(wanted: int | None = None) -> int:
+    """Return `wanted` if it is free on loopback, else any free port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError:
+            return free_port()
+        return int(probe.getsockname()[1])
+
+
+def size_of(directory: Path) -> int:
+    return sum(
+        (Path(folder) / name).lstat().st_size for folder, _, names in os.walk(directory) for name in names
+    )
+
+
+def copy(state: State, source: Path, target: Path, *, go_on: Callable[[], bool]) -> bool:
+    """Copy a base backup with its owners and modes, no links; False when `go_on` said no in between."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = ["cp", "-a", str(source), str(target)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if not go_on() or state.closing.wait(0.005):
+                process.kill()
+                return False
+    return process.returncode == 0 and go_on()
