@@ -1,0 +1,45 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgdrill.errors import Unavailable
+from pgdrill.keys import Keys
+from tests.unit.aws import scripted
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_password_obeys_the_rules_of_rds(mac: bytes) -> None:
+    client, script = scripted("kms")
+    script.add_response("generate_mac", {"Mac": mac})
+    password = Keys(client, "alias/mac").password("pgdrill-lab-drill-shop", "nonce")
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", password)
+
+
+def test_a_password_is_derived_from_instance_and_nonce() -> None:
+    client, script = scripted("kms")
+    script.add_response(
+        "generate_mac",
+        {"Mac": b"\x00" * 32},
+        {
+            "KeyId": "alias/mac",
+            "MacAlgorithm": "HMAC_SHA_256",
+            "Message": b"pgdrill drill password v1|pgdrill-lab-drill-shop|nonce",
+        },
+    )
+    Keys(client, "alias/mac").password("pgdrill-lab-drill-shop", "nonce")
+    script.assert_no_pending_responses()
+
+
+def test_a_key_that_may_not_be_used_is_named() -> None:
+    client, script = scripted("kms")
+    script.add_client_error("generate_mac", "DisabledException")
+    with pytest.raises(Unavailable) as refused:
+        Keys(client, "alias/mac").password("i", "n")
+    assert refused.value.message == (
+        "cannot derive the drill's password with key 'alias/mac': DisabledException"
+    )
+    assert refused.value.hint == (
+        "check stack.mac_key in the plan: an enabled HMAC_256 key that this role may call GenerateMac on"
+    )

@@ -1,0 +1,141 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgdrill.errors import PlanError
+from pgdrill.plan import Plan, duration
+
+TEXT = """
+[stack]
+suffix = "lab"
+evidence_bucket = "evidence"
+mac_key = "alias/mac"
+[tags]
+Environment = "test"
+Owner = "dba"
+CostCenter = "42"
+[[database]]
+name = "shop"
+instance = "shop-production"
+secret = "pgdrill/shop"
+[drill]
+subnet_group = "drill-subnets"
+security_groups = ["sg-1"]
+parameter_group = "drill-parameters"
+"""
+
+
+def load(folder: Path, text: str) -> Plan:
+    path = folder / "pgdrill.toml"
+    path.write_text(text)
+    return Plan.load(path)
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(PlanError) as refused:
+        load(folder, text)
+    return refused.value.message.removeprefix(f"plan {str(folder / 'pgdrill.toml')!r} is not valid: ")
+
+
+def test_a_small_plan_has_the_objectives_that_were_asked_for(tmp_path: Path) -> None:
+    plan = load(tmp_path, TEXT)
+    assert plan.objectives.rto == timedelta(hours=4)
+    assert plan.objectives.every == timedelta(hours=6)
+    assert plan.stack.region == "ap-southeast-1"
+    assert plan.stack.dr_region == "ap-northeast-1"
+
+
+def test_the_temporary_instance_is_named_for_suffix_and_database(tmp_path: Path) -> None:
+    plan = load(tmp_path, TEXT)
+    assert plan.temporary(plan.database(None)) == "pgdrill-lab-drill-shop"
+    assert plan.point_prefix(plan.database("shop")) == "pgdrill-lab-shop-"
+
+
+def test_an_unknown_key_is_an_error(tmp_path: Path) -> None:
+    assert refusal(tmp_path, TEXT.replace('suffix = "lab"', 'suffix = "lab"\ncolour = "red"')) == (
+        "stack.colour: unknown key"
+    )
+
+
+def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
+    text = TEXT.replace('Owner = "dba"\n', "").replace('"lab"', '"Lab-"')
+    assert refusal(tmp_path, text) == (
+        "stack.suffix: 'Lab-' must be 1 to 15 lower-case letters, digits and single hyphens, a letter first,"
+        " no hyphen last; tags.Owner: missing"
+    )
+
+
+def test_an_instance_larger_than_allowed_is_refused(tmp_path: Path) -> None:
+    text = TEXT + 'instance_class = "db.m5.large"\n'
+    assert refusal(tmp_path, text) == (
+        "drill: instance_class 'db.m5.large' is larger than db.t3.medium, the largest allowed"
+    )
+
+
+def test_patience_longer_than_the_lease_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, TEXT + 'patience = "7h"\n') == (
+        "drill: patience 7:00:00 must be shorter than lease 6:00:00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("", "checks.assertions.0: assertion 'paid' cannot fail; give expect, at_least or at_most"),
+        (
+            "expect = 1\nat_least = 1",
+            "checks.assertions.0: assertion 'paid' has both expect and a range; give one of them",
+        ),
+    ],
+)
+def test_an_assertion_must_decide_one_thing(tmp_path: Path, keys: str, said: str) -> None:
+    text = f'{TEXT}[[checks.assertions]]\nname = "paid"\ndatabase = "shop"\nsql = "SELECT 1"\n{keys}\n'
+    assert refusal(tmp_path, text) == said
+
+
+def test_a_plan_that_is_not_there_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(PlanError) as refused:
+        Plan.load(tmp_path / "none.toml")
+    assert refused.value.message == f"no plan at {str(tmp_path / 'none.toml')!r}"
+    assert refused.value.hint == "name one with --plan, or start a lab with: pgdrill lab up"
+
+
+def test_a_plan_that_is_not_toml_says_where(tmp_path: Path) -> None:
+    with pytest.raises(PlanError) as refused:
+        load(tmp_path, "[stack\n")
+    assert refused.value.message == (
+        f"plan {str(tmp_path / 'pgdrill.toml')!r} cannot be read:"
+        " Expected ']' at the end of a table declaration (at line 1, column 7)"
+    )
+
+
+def test_a_database_must_be_named_where_there_are_several(tmp_path: Path) -> None:
+    second = '[[database]]\nname = "crm"\ninstance = "crm-production"\nsecret = "pgdrill/crm"\n[drill]'
+    plan = load(tmp_path, TEXT.replace("[drill]", second))
+    assert plan.database("crm").instance == "crm-production"
+    with pytest.raises(PlanError) as refused:
+        plan.database(None)
+    assert (refused.value.message, refused.value.hint) == (
+        "several databases in the plan",
+        "name one of them with --database: shop, crm",
+    )
+    with pytest.raises(PlanError) as unknown:
+        plan.database("hr")
+    assert unknown.value.message == "database 'hr' is not in the plan"
+
+
+@given(st.integers(0, 999_999), st.sampled_from("smhdw"))
+def test_durations_are_a_number_and_a_unit(count: int, unit: str) -> None:
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
+    assert duration(f"{count}{unit}") == timedelta(seconds=count * seconds)
+
+
+@pytest.mark.parametrize("text", ["", "4", "h", "4 hours", "-1h", "1h30m", 4])
+def test_anything_else_is_not_a_duration(text: object) -> None:
+    with pytest.raises(
+        ValueError, match="is not a duration; write a number and a unit: 90s, 15m, 4h, 7d, 2w"
+    ):
+        duration(text)

@@ -1,0 +1,269 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.stub import ANY
+
+from pgdrill.errors import Broken, Busy, DrillError, NotOurs, NotRunnable, Unavailable
+from pgdrill.model import Lease, PointKind, RecoveryPoint
+from pgdrill.rds import Instance, Rds, lease_of
+from tests.unit.aws import REGION, scripted
+from tests.unit.plans import plan
+
+NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
+LEASE = Lease(instance="pgdrill-lab-drill-shop", drill="d1", database="shop", expires_at=NOW)
+POINT = RecoveryPoint(
+    id="pgdrill-lab-shop-1",
+    kind=PointKind.SNAPSHOT,
+    region=REGION,
+    source="shop-production",
+    recovers_to=NOW,
+    engine_version="15.18",
+    storage_gb=20,
+    encrypted=True,
+    kms_key="k",
+)
+
+
+def described(tags: dict[str, str], identifier: str = LEASE.instance, **changes: Any) -> dict[str, Any]:
+    instance = {
+        "DBInstanceIdentifier": identifier,
+        "DBInstanceArn": f"arn:aws:rds:{REGION}:000000000000:db:{identifier}",
+        "DBInstanceStatus": "available",
+        "DbiResourceId": "db-1",
+        "DBInstanceClass": "db.t3.medium",
+        "EngineVersion": "15.18",
+        "AllocatedStorage": 20,
+        "MultiAZ": False,
+        "MasterUsername": "master",
+        "Endpoint": {"Address": "127.0.0.1", "Port": 5432},
+        "PubliclyAccessible": False,
+        "StorageEncrypted": True,
+        "BackupRetentionPeriod": 0,
+        "DeletionProtection": False,
+        "TagList": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+    return {"DBInstances": [instance | changes]}
+
+
+Change = Callable[[Rds], object]
+CHANGES: list[Change] = [
+    lambda rds: rds.delete(LEASE),
+    lambda rds: rds.set_password(LEASE, "secret-of-the-drill"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "missing", ["ManagedBy", "PgDrillRole", "PgDrillDrill", "PgDrillDatabase", "PgDrillExpires"]
+)
+def test_nothing_that_lacks_a_part_of_the_lease_is_ever_changed(change: Change, missing: str) -> None:
+    client, script = scripted("rds")
+    tags = {key: value for key, value in LEASE.tags().items() if key != missing}
+    script.add_response("describe_db_instances", described(tags))
+    with pytest.raises(NotOurs) as refused:
+        change(Rds(client))
+    assert refused.value.message == (
+        "instance 'pgdrill-lab-drill-shop' carries no lease of pgdrill's; it is left alone"
+    )
+    assert refused.value.hint == (
+        "somebody used the name of pgdrill's temporary instance; rename or delete it by hand"
+    )
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_instance_under_another_lease_is_left_alone(change: Change) -> None:
+    client, script = scripted("rds")
+    script.add_response("describe_db_instances", described(LEASE.tags() | {"PgDrillDrill": "d2"}))
+    with pytest.raises(Busy) as refused:
+        change(Rds(client))
+    assert (
+        refused.value.message
+        == "database 'shop' is being drilled by d2 until 2026-11-22T06:00:00Z at the latest"
+    )
+    assert refused.value.hint == "wait for it, or, if it is dead, end it with: pgdrill drill reap --drill d2"
+
+
+def test_production_with_every_tag_of_a_lease_is_still_not_ours() -> None:
+    answer = described(LEASE.tags(), identifier="shop-production")
+    client, script = scripted("rds")
+    script.add_response("describe_db_instances", answer)
+    instance = Rds(client).instance("shop-production")
+    assert instance is not None
+    assert lease_of(instance) is None
+
+
+def test_a_lease_is_read_back_from_the_tags_it_made() -> None:
+    client, script = scripted("rds")
+    script.add_response("describe_db_instances", described(LEASE.tags()))
+    instance = Rds(client).instance(LEASE.instance)
+    assert instance is not None
+    assert lease_of(instance) == LEASE
+
+
+def test_what_is_ours_is_deleted_without_a_last_snapshot_and_asked_for_until_it_is_gone() -> None:
+    client, script = scripted("rds")
+    script.add_response("describe_db_instances", described(LEASE.tags()))
+    script.add_response(
+        "delete_db_instance",
+        {},
+        {"DBInstanceIdentifier": LEASE.instance, "SkipFinalSnapshot": True, "DeleteAutomatedBackups": True},
+    )
+    script.add_response("describe_db_instances", described(LEASE.tags(), DBInstanceStatus="deleting"))
+    script.add_client_error("describe_db_instances", "DBInstanceNotFound", http_status_code=404)
+    rds = Rds(client)
+    assert [rds.delete(LEASE), rds.delete(LEASE), rds.delete(LEASE)] == [False, False, True]
+    script.assert_no_pending_responses()
+
+
+def test_a_restore_names_every_parameter_that_isolates() -> None:
+    client, script = scripted("rds")
+    tags = plan().tags.model_dump() | LEASE.tags()
+    script.add_response(
+        "restore_db_instance_from_db_snapshot",
+        {},
+        {
+            "DBSnapshotIdentifier": POINT.id,
+            "DBInstanceIdentifier": LEASE.instance,
+            "DBInstanceClass": "db.t3.medium",
+            "DBSubnetGroupName": "drill-subnets",
+            "VpcSecurityGroupIds": ["sg-1"],
+            "DBParameterGroupName": "drill-parameters",
+            "PubliclyAccessible": False,
+            "MultiAZ": False,
+            "DeletionProtection": False,
+            "AutoMinorVersionUpgrade": False,
+            "CopyTagsToSnapshot": False,
+            "BackupRetentionPeriod": 0,
+            "EnableIAMDatabaseAuthentication": False,
+            "EngineLifecycleSupport": "open-source-rds-extended-support-disabled",
+            "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())],
+        },
+    )
+    Rds(client).restore(POINT, LEASE, plan().drill, plan().tags.model_dump())
+    script.assert_no_pending_responses()
+
+
+def test_a_restore_that_was_heard_before_is_adopted() -> None:
+    client, script = scripted("rds")
+    script.add_client_error("restore_db_instance_from_db_snapshot", "DBInstanceAlreadyExists")
+    script.add_response("describe_db_instances", described(LEASE.tags()))
+    Rds(client).restore(POINT, LEASE, plan().drill, {})
+    script.assert_no_pending_responses()
+
+
+def test_an_instance_of_that_name_without_a_lease_is_not_adopted() -> None:
+    client, script = scripted("rds")
+    script.add_client_error("restore_db_instance_from_db_snapshot", "DBInstanceAlreadyExists")
+    script.add_response("describe_db_instances", described({"Environment": "production"}))
+    with pytest.raises(NotOurs):
+        Rds(client).restore(POINT, LEASE, plan().drill, {})
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "hint"),
+    [
+        ("ThrottlingException", Unavailable, "RDS may accept the same call later; it is retried"),
+        ("InsufficientDBInstanceCapacity", Unavailable, "RDS may accept the same call later; it is retried"),
+        (
+            "AccessDenied",
+            NotRunnable,
+            "the role lacks a permission; docs/permissions.md lists what each step calls",
+        ),
+        (
+            "InstanceQuotaExceeded",
+            NotRunnable,
+            "delete instances that are not needed or raise the quota of DB instances in this region",
+        ),
+        ("InvalidParameterValue", NotRunnable, "see the RDS API reference for this error code"),
+    ],
+)
+def test_a_refused_restore_names_point_instance_and_code(
+    code: str, kind: type[DrillError], hint: str
+) -> None:
+    client, script = scripted("rds")
+    script.add_client_error("restore_db_instance_from_db_snapshot", code, "because")
+    with pytest.raises(kind) as refused:
+        Rds(client).restore(POINT, LEASE, plan().drill, {})
+    assert (
+        refused.value.message
+        == f"cannot restore 'pgdrill-lab-shop-1' as 'pgdrill-lab-drill-shop': {code}: because"
+    )
+    assert refused.value.hint == hint
+
+
+def test_a_password_is_not_set_on_what_is_gone() -> None:
+    client, script = scripted("rds")
+    script.add_client_error("describe_db_instances", "DBInstanceNotFound", http_status_code=404)
+    with pytest.raises(Broken) as refused:
+        Rds(client).set_password(LEASE, "secret-of-the-drill")
+    assert refused.value.message == (
+        "temporary instance 'pgdrill-lab-drill-shop' is gone before its drill ended"
+    )
+
+
+def snapshot(**changes: Any) -> dict[str, Any]:
+    entry = {
+        "DBSnapshotIdentifier": "pgdrill-lab-shop-1",
+        "DBSnapshotArn": "arn:aws:rds:ap-southeast-1:000000000000:snapshot:pgdrill-lab-shop-1",
+        "DBInstanceIdentifier": "shop-production",
+        "Status": "available",
+        "SnapshotCreateTime": NOW.replace(hour=8),
+        "OriginalSnapshotCreateTime": NOW,
+        "EngineVersion": "15.18",
+        "AllocatedStorage": 20,
+        "Encrypted": True,
+        "KmsKeyId": "k",
+        "TagList": [],
+    }
+    return {"DBSnapshots": [entry | changes]}
+
+
+def points(**changes: Any) -> list[RecoveryPoint]:
+    client, script = scripted("rds")
+    script.add_response("describe_db_snapshots", snapshot(**changes), {"DBInstanceIdentifier": ANY})
+    return Rds(client).snapshots("shop-production")
+
+
+def test_a_copy_is_as_old_as_its_original_not_as_itself() -> None:
+    (copy,) = points(SourceDBSnapshotIdentifier="arn:aws:rds:ap-southeast-1:0:snapshot:x")
+    assert (copy.kind, copy.recovers_to) == (PointKind.COPY, NOW)
+
+
+def test_the_time_of_the_data_is_better_than_the_time_of_the_snapshot() -> None:
+    (point,) = points(SnapshotDatabaseTime=NOW.replace(minute=1))
+    assert (point.kind, point.recovers_to) == (PointKind.SNAPSHOT, NOW.replace(minute=1))
+
+
+@pytest.mark.parametrize("status", ["creating", "failed", "deleting", "pending"])
+def test_a_snapshot_that_is_not_available_is_no_recovery_point(status: str) -> None:
+    assert points(Status=status) == []
+
+
+def test_taking_the_same_snapshot_twice_makes_one() -> None:
+    client, script = scripted("rds")
+    script.add_client_error("create_db_snapshot", "DBSnapshotAlreadyExists")
+    ours = [{"Key": "ManagedBy", "Value": "pgdrill"}]
+    script.add_response("describe_db_snapshots", snapshot(TagList=ours))
+    Rds(client).take("shop-production", "pgdrill-lab-shop-1", {})
+    script.assert_no_pending_responses()
+
+
+def test_somebody_elses_snapshot_is_not_taken_for_ours() -> None:
+    client, script = scripted("rds")
+    script.add_client_error("create_db_snapshot", "DBSnapshotAlreadyExists")
+    script.add_response("describe_db_snapshots", snapshot())
+    with pytest.raises(NotOurs) as refused:
+        Rds(client).take("shop-production", "pgdrill-lab-shop-1", {})
+    assert refused.value.message == "snapshot 'pgdrill-lab-shop-1' exists and pgdrill did not make it"
+
+
+def test_only_leases_of_this_suffix_are_reaped() -> None:
+    client, script = scripted("rds")
+    mine = described(LEASE.tags())["DBInstances"]
+    other = described(LEASE.tags(), identifier="pgdrill-prod-drill-shop")["DBInstances"]
+    production = described(LEASE.tags(), identifier="shop-production")["DBInstances"]
+    script.add_response("describe_db_instances", {"DBInstances": mine + other + production})
+    found: list[tuple[Instance, Lease]] = Rds(client).leased("lab")
+    assert [lease.instance for _, lease in found] == ["pgdrill-lab-drill-shop"]
