@@ -11,8 +11,8 @@ from typing import Any
 
 from pgdrill import examination, outcome, points
 from pgdrill.cell import Cell
-from pgdrill.checks import ALL
 from pgdrill.checks.check import Check
+from pgdrill.checks.registry import ALL
 from pgdrill.database import Address, Server
 from pgdrill.errors import Broken, Busy, NotRunnable, Unavailable
 from pgdrill.evidence import record

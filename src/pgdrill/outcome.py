@@ -9,8 +9,8 @@ from typing import Any
 
 from pgdrill import __version__, examination, ledger, objectives, seal
 from pgdrill.cell import Cell
-from pgdrill.checks import ALL
 from pgdrill.checks.check import Case
+from pgdrill.checks.registry import ALL
 from pgdrill.checks.sweep import SweepFact
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence, Examined, Isolation, Teardown

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from pgdrill import examination
-from pgdrill.checks import ALL
 from pgdrill.checks.check import Case, Check
+from pgdrill.checks.registry import ALL
 from pgdrill.database import Address, Server
 from pgdrill.errors import PlanError, Unavailable
 from pgdrill.examination import Measured

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pgdrill.checks import ALL, documentation
 from pgdrill.checks.check import Check
+from pgdrill.checks.registry import ALL, documentation
 from pgdrill.cli.context import JsonOption, out, print_json
 from pgdrill.errors import PlanError
 

@@ -225,8 +225,9 @@ def backup(
     *,
     region: RegionOption = None,
 ) -> None:
-    """Take an instance's daily automated snapshot now, instead of in its backup window."""
-    out.print(_lab(directory).door.back_up(instance, region=region), markup=False)
+    """Let an instance's daily automated snapshot be taken now, instead of in its backup window."""
+    _lab(directory).door.back_up(instance, region=region)
+    err.print(f"{instance} is backing up; see it with: pgdrill lab status", markup=False)
 
 
 @fault.command("set")

@@ -3,7 +3,7 @@
 import typer
 
 from pgdrill import examination
-from pgdrill.checks import ALL
+from pgdrill.checks.registry import ALL
 from pgdrill.cli.context import DEFAULT_PLAN, JsonOption, PlanOption, out, print_json
 from pgdrill.plan import Plan
 

@@ -4,7 +4,7 @@ import typer
 from rich.table import Table
 
 from pgdrill import points
-from pgdrill.checks import ALL
+from pgdrill.checks.registry import ALL
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
     DatabaseOption,

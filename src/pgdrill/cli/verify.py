@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from pgdrill import examination
-from pgdrill.checks import ALL
 from pgdrill.checks.check import Case, Check
+from pgdrill.checks.registry import ALL
 from pgdrill.cli.context import JsonOption, clock, err, out, print_json
 from pgdrill.database import Address, Server
 from pgdrill.errors import PlanError
