@@ -7,7 +7,6 @@ directories, never by a process's name.
 import contextlib
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,12 +17,13 @@ from pgdrill.lab import cluster
 from pgdrill.lab.record import Record, Settings
 
 ACCOUNT = "000000000000"
+LISTENER = 3
 LOG = "daemon.log"
 MARK = "PGDRILL_LAB_DIRECTORY"
 STOP_TIMEOUT = 30.0
 
 
-def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, subprocess.Popen[bytes]]:
+def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, psutil.Process]:
     """Start the daemon on the port asked for, else the port of `before`, else any; write and return the record.
 
     Its socket listens already: the first request waits in the socket's queue until the daemon serves.
@@ -34,19 +34,21 @@ def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, sub
     (directory / "aws").mkdir(mode=0o700, exist_ok=True)
     with _listener(settings.port, before) as listener, (directory / LOG).open("ab") as log:
         record = Record(settings=settings, port=listener.getsockname()[1])
-        record.write(directory)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pgdrill.lab.emulator", str(directory), str(listener.fileno())],
-            pass_fds=[listener.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env=_environment(directory, record),
-            start_new_session=True,
+        # Not subprocess: its objects complain about a child that outlives them, and this one is to.
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "pgdrill.lab.emulator", str(directory), str(LISTENER)],
+            _environment(directory, record),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+                (os.POSIX_SPAWN_DUP2, listener.fileno(), LISTENER),
+            ],
+            setsid=True,
         )
-    began = psutil.Process(process.pid).create_time()
-    record = record.model_copy(update={"pid": process.pid, "began": began})
+    process = psutil.Process(pid)
+    record = record.model_copy(update={"pid": pid, "began": process.create_time()})
     record.write(directory)
     return record, process
 
@@ -62,9 +64,16 @@ def end(directory: Path, record: Record | None) -> None:
     _await_end(_marked(directory), 2.0)
 
 
-def last_words(directory: Path) -> str:
-    """Return the last line of the daemon's log."""
-    lines = (directory / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+def state(process: psutil.Process) -> str:
+    """Return in words whether a process that this one began has ended."""
+    try:
+        return f"ended with status {process.wait(timeout=1)}"
+    except psutil.TimeoutExpired:
+        return "does not answer"
+
+
+def last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "it left no word in its log"
 
 
@@ -75,7 +84,7 @@ def _listener(asked: int, before: int) -> socket.socket:
         except OSError as error:
             if port and port == asked:
                 raise NotRunnable(
-                    f"port {port} on 127.0.0.1 cannot be used: {error.strerror}",
+                    f"port {port} on 127.0.0.1 cannot be used: {os.strerror(error.errno or 0)}",
                     hint="choose another with --port, or leave it out for a free one",
                 ) from error
     raise NotRunnable("no port on 127.0.0.1 is free", hint="look at what listens with: ss -ltn")

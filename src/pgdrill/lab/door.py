@@ -67,9 +67,9 @@ class Door:
         asked |= {"database": database, "table": table, "other": other}
         return str(self.ask("sabotage", asked)["damage"])
 
-    def back_up(self, instance: str, *, region: str | None = None) -> str:
-        """Take the instance's daily automated snapshot now; return its identifier."""
-        return str(self.ask("backup", {"instance": instance, "region": region})["snapshot"])
+    def back_up(self, instance: str, *, region: str | None = None) -> None:
+        """Let the instance's daily automated snapshot be taken now; the instance is `backing-up` meanwhile."""
+        self.ask("backup", {"instance": instance, "region": region})
 
     def ask(self, what: str, body: JSON = None) -> JSON:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)

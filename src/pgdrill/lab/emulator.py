@@ -17,7 +17,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app as ministack
 from ministack.core.responses import get_region, request_scope
-from ministack.services import eventbridge
+from ministack.services import ec2, eventbridge
 from ministack.services import rds as record_only_rds
 
 from pgdrill import __version__
@@ -25,8 +25,8 @@ from pgdrill.errors import NotRunnable
 from pgdrill.lab import cluster, postgres, sabotage, tls
 from pgdrill.lab.door import Doorway, Handler
 from pgdrill.lab.faults import Faults
-from pgdrill.lab.rds.service import LabSettings, Rds
-from pgdrill.lab.rds.wire import RdsError
+from pgdrill.lab.rds.service import Rds
+from pgdrill.lab.rds.state import LabSettings
 from pgdrill.lab.record import Record
 from pgdrill.model import JSON
 
@@ -50,6 +50,7 @@ def main(directory: Path, listener: int) -> None:
         settings=LabSettings(
             amcheck=record.settings.amcheck == "granted", archive_every=record.settings.archive_every
         ),
+        vpc_of=lambda region, subnet: _vpc_of(account, region, subnet),
     )
     try:
         rds.load()
@@ -89,6 +90,13 @@ def _publish(account: str, region: str, event: dict[str, Any]) -> None:
         )
 
 
+def _vpc_of(account: str, region: str, subnet: str) -> str | None:
+    """Return the VPC that the emulator's EC2 has a subnet in; None where it knows no such subnet."""
+    with request_scope(account, region):
+        found = ec2._subnets.get(subnet)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
+    return found["VpcId"] if found else None
+
+
 def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binaries) -> dict[str, Handler]:
     home = record.regions[0]
 
@@ -96,7 +104,7 @@ def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binar
         return {"version": __version__, "pid": os.getpid(), "regions": list(record.regions)}
 
     def back_up(asked: JSON) -> JSON:
-        return {"snapshot": rds.back_up(asked.get("region") or home, asked["instance"])}
+        return {"instance": rds.back_up(asked.get("region") or home, asked["instance"])}
 
     def damage(asked: JSON) -> JSON:
         return {"damage": _damage(rds, binaries, asked.get("region") or home, asked)}
@@ -106,21 +114,9 @@ def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binar
         "faults/list": lambda _: faults.get(),
         "faults/set": faults.set,
         "faults/clear": lambda _: faults.clear(),
-        "sabotage": _in_our_words(damage),
-        "backup": _in_our_words(back_up),
+        "sabotage": damage,
+        "backup": back_up,
     }
-
-
-def _in_our_words(handler: Handler) -> Handler:
-    """Let what RDS would answer reach the door's client as any other error of ours."""
-
-    def handle(asked: JSON) -> JSON:
-        try:
-            return handler(asked)
-        except RdsError as error:
-            raise NotRunnable(error.message, hint="see what there is with: pgdrill lab status") from error
-
-    return handle
 
 
 def _damage(rds: Rds, binaries: postgres.Binaries, region: str, asked: JSON) -> str:

@@ -111,6 +111,7 @@ class Lab:
             kept = record if record and record.kept and not fresh else None
             if kept is None:
                 self._clear()
+                Record().write(self.directory)
             base = kept.settings if kept else Settings()
             given = settings.model_dump(exclude_unset=True) if settings else {}
             try:
@@ -144,11 +145,11 @@ class Lab:
                 self._make_world(record, major)
             self.door.status()
         except (Broken, BotoCoreError, NotRunnable) as error:
-            status = process.poll()
-            ended = "does not answer" if status is None else f"ended with status {status}"
-            words = daemon.last_words(self.directory)
-            log = str(self.directory / daemon.LOG)
-            raise Broken(f"the lab's process {ended}: {words}", hint=f"read {log!r}") from error
+            log = self.directory / daemon.LOG
+            raise Broken(
+                f"the lab's process {daemon.state(process)}: {daemon.last_words(log)}",
+                hint=f"read {str(log)!r}",
+            ) from error
         lines = [f"{name}={value}\n" for name, value in self.environment.items()]
         self.environment_path.write_text("".join(lines), encoding="utf-8")
         record.model_copy(update={"ready": True}).write(self.directory)
