@@ -14,7 +14,7 @@ class Memory(Store):
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    def put(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
+    def put(self, key: str, body: bytes, *, content_type: str = "") -> None:  # noqa: ARG002 - of the base
         self.objects[key] = body
 
     def get(self, key: str) -> bytes | None:
