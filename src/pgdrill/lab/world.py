@@ -176,7 +176,7 @@ CostCenter = "{TAGS["CostCenter"]}"
 
 [objectives]
 rto = "4h"                   # from the restore request to the first successful query
-rpo = "6h"                   # what may be lost
+rpo = "7h"                   # what may be lost: a slot, and an hour for its snapshot to become usable
 every = "6h"                 # how often a recovery point is taken
 
 [[database]]
