@@ -52,7 +52,7 @@ SELECT DISTINCT what FROM (
 ) AS kinds (what)
 """
 EXPECTED = {
-    *(f"relation {kind}" for kind in "rpivmS"),
+    *(f"relation {kind}" for kind in "rpivmSf"),
     *(f"constraint {kind}" for kind in "pufcxt"),
     *(f"type {kind}" for kind in "bcderm"),
     *(f"index {method}" for method in ("btree", "hash", "gin", "gist", "spgist", "brin")),
@@ -62,7 +62,7 @@ EXPECTED = {
     *("unlogged", "partition default", "inherits", "no columns", "row security", "forced row security"),
     *("deferrable f", "deferrable x", "deferrable t", "not valid", "partial index", "index on an expression"),
     *("disabled trigger", "sequence down, in circles", "rule", "policy", "statistics", "publication"),
-    *("large object", "comment", "collation", "text search"),
+    *("foreign server", "large object", "comment", "collation", "text search"),
     *(f"type without hash {name}" for name in ("json", "xml", "point", "money", "bit", "varbit", "tsvector")),
 }
 

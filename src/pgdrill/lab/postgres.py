@@ -58,6 +58,18 @@ BEGIN
 END
 $grant$;
 """
+# The wrapper belongs to rdsadmin; on RDS its members may make servers with it.
+# Source: RDS User Guide, "Using the postgres_fdw extension to access external data".
+GRANT_POSTGRES_FDW = """
+DO $grant$
+BEGIN
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_superuser') THEN
+    GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO rds_superuser;
+  END IF;
+END
+$grant$;
+"""
+GRANTS = {"amcheck": GRANT_AMCHECK, "postgres_fdw": GRANT_POSTGRES_FDW}
 
 
 class Runner(TypedDict, total=False):
@@ -192,7 +204,7 @@ def private(source: Binaries) -> Binaries:
     folders["bindir"] = source.bin.resolve()
     prefix = Path(os.path.commonpath(list(folders.values())))
     program = (source.bin / "postgres").stat()
-    identity = f"{source} {folders} {program.st_size} {program.st_mtime_ns} {ALLOWED} {GRANT_AMCHECK}"
+    identity = f"{source} {folders} {program.st_size} {program.st_mtime_ns} {ALLOWED} {GRANTS}"
     root = cache() / f"postgresql-{source.version}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     copy = {name: root / folder.relative_to(prefix) for name, folder in folders.items()}
     if not root.exists():
@@ -240,10 +252,12 @@ def _share(source: Path, target: Path) -> None:
         control = extensions / f"{name}.control"
         if control.exists():
             _rewrite(control, re.sub(r"(?m)^trusted\b.*\n", "", control.read_text()) + "\ntrusted = true\n")
-    default = re.search(r"(?m)^default_version\s*=\s*'([^']+)'", (extensions / "amcheck.control").read_text())
-    reaching = [] if default is None else [*extensions.glob(f"amcheck--*{default[1]}.sql")]
-    for script in reaching:
-        _rewrite(script, script.read_text() + GRANT_AMCHECK)
+    for name, grant in GRANTS.items():
+        told = (extensions / f"{name}.control").read_text()
+        default = re.search(r"(?m)^default_version\s*=\s*'([^']+)'", told)
+        # Every script that reaches the default version, be it by itself or as the last of several.
+        for script in extensions.glob(f"{name}--*{default[1]}.sql") if default else ():
+            _rewrite(script, script.read_text() + grant)
 
 
 def _rewrite(link: Path, text: str) -> None:
