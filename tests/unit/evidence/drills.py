@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from pgdrill.evidence.record import (
     Evidence,
     Examined,
@@ -41,11 +39,11 @@ FINDINGS = (
 )  # fmt: skip
 
 
-def drilled(number: int = 7, **changes: object) -> Evidence:
+def drilled(number: int = 7, /, **changes: object) -> Evidence:
     """Return a passed drill, with what a test wants different."""
     started = START + timedelta(days=7 * (number - 7))
     told: dict[str, object] = {
-        "drill": f"{started:%Y%m%dT%H%M%SZ}-shop",
+        "drill": f"{started:%Y%m%dt%H%M%Sz}-shop",
         "number": number,
         "previous_sha256": None if number == 1 else "b" * 64,
         "trigger": Trigger.SCHEDULE,
@@ -105,7 +103,7 @@ def drilled(number: int = 7, **changes: object) -> Evidence:
         "verdict_reason": "the snapshot restores in 15.3 s, and what comes back is whole",
         "coverage": "34 of 34 tables read whole, 2.1 GB; content compared for 0 of 34: first drill of this point",
         "examined": Examined(tables=34, rows=1_204_331, bytes=2_100_000_000),
-        "facts": {"drills/shop/facts/sweep.json": "d" * 64, "drills/shop/facts/catalog.json": "e" * 64},
+        "facts": {"drills/shop/20261122t060500z-shop/facts/sweep.json.gz": "d" * 64, "drills/shop/20261122t060500z-shop/facts/catalog.json.gz": "e" * 64},
         "warnings": ("the drill ran on db.t3.medium, production is db.r6g.xlarge: production's RTO may differ",),
     }  # fmt: skip
     return Evidence.model_validate(told | changes)
@@ -139,7 +137,7 @@ def damaged(count: int = 3, **changes: object) -> Evidence:
         "verdict": Verdict.FAILED,
         "verdict_reason": f"heap failed: {count} pages of the table contradict themselves",
     }
-    return drilled(**(told | changes))
+    return drilled(7, **(told | changes))
 
 
 def never_started(**changes: object) -> Evidence:
@@ -160,7 +158,7 @@ def never_started(**changes: object) -> Evidence:
         "seals": (),
         "operator": None,
     }  # fmt: skip
-    return drilled(**(told | changes))
+    return drilled(7, **(told | changes))
 
 
 def torn_down(evidence: Evidence, **changes: object) -> Teardown:
@@ -189,8 +187,3 @@ def summaries(count: int) -> list[Summary]:
         changes = {"verdict": verdict, "rto_usable": None if verdict is Verdict.INCONCLUSIVE else usable}
         past.append(Summary.of(evidence).model_copy(update=changes))
     return past
-
-
-@pytest.fixture
-def passed() -> Evidence:
-    return drilled()
