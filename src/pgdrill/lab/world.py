@@ -69,14 +69,14 @@ def make(clients: Clients, region: str, dr_region: str, *, family: str) -> tuple
 
 
 def _world(clients: Clients, region: str, family: str) -> World:
-    kms = clients("kms", region)
+    kms, s3, ec2, rds = (clients(service, region) for service in ("kms", "s3", "ec2", "rds"))
     mac_key = _key(
         kms, MAC_KEY, "derives drill passwords", KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC"
     )
     storage_key = _key(kms, STORAGE_KEY, "encrypts databases, snapshots and evidence")
     bucket = f"pgdrill-{SUFFIX}-evidence-{region}"
-    _bucket(clients("s3", region), bucket, region, storage_key)
-    networks = {name: _network(clients, region, name, family) for name in NETWORKS}
+    _bucket(s3, bucket, region, storage_key)
+    networks = {purpose: _network(ec2, rds, region, purpose, family) for purpose in NETWORKS}
     return World(region=region, evidence_bucket=bucket, mac_key=mac_key, storage_key=storage_key, **networks)
 
 
@@ -101,8 +101,7 @@ def _bucket(s3: "S3Client", name: str, region: str, key: str) -> None:
     s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": _tags()})
 
 
-def _network(clients: Clients, region: str, purpose: str, family: str) -> Network:
-    ec2 = clients("ec2", region)
+def _network(ec2: Any, rds: "RDSClient", region: str, purpose: str, family: str) -> Network:
     name = f"pgdrill-{SUFFIX}-{purpose}"
     vpc = ec2.create_vpc(CidrBlock=NETWORKS[purpose], TagSpecifications=_specification("vpc", name))["Vpc"][
         "VpcId"
@@ -130,7 +129,7 @@ def _network(clients: Clients, region: str, purpose: str, family: str) -> Networ
         "IpRanges": [{"CidrIp": NETWORKS[purpose]}],
     }
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[inside])
-    _database_groups(clients("rds", region), name, subnets, family)
+    _database_groups(rds, name, subnets, family)
     return Network(name=name, vpc=vpc, subnets=subnets, security_group=group)
 
 
