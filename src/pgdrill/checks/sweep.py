@@ -7,7 +7,6 @@ is written down as ranges, and the next call goes on from there.
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -20,8 +19,8 @@ from pydantic import Field
 from pgdrill import fingerprint
 from pgdrill.checks.access import Amcheck, amcheck, readable, unforced
 from pgdrill.checks.check import Case
+from pgdrill.checks.parallel import MARGIN, spread
 from pgdrill.database import Connection, Server
-from pgdrill.errors import Unavailable
 from pgdrill.fingerprint import ALGORITHM, CATALOG, Contents, Digest, Fingerprint, Pages, Table
 from pgdrill.model import Fact, Model
 from pgdrill.relations import Relation, qualified, relations
@@ -31,8 +30,7 @@ from pgdrill.unread import Unread, unread
 RANGE = 8192
 # Small tables that share a round trip: at most this many, and together at most one range.
 BATCH = 50
-# Seconds kept back at the end of a step, and the most that one range may take before it is given up.
-MARGIN = 5.0
+# Seconds that one range may take before it is given up.
 LIMIT = 600.0
 MESSAGES = 3
 
@@ -166,15 +164,7 @@ class _Pass:
                 self.plan(session)
             except psycopg.Error as error:
                 refused = unread(error, session)
-            workers = _workers(session)
-        with ThreadPoolExecutor(workers) as pool:
-            ends = [pool.submit(self.work) for _ in range(workers)]
-        failures = [end.exception() for end in ends]
-        if failures[0] and all(failures) and not self.swept:
-            raise failures[0]
-        for failure in failures:
-            if failure and not isinstance(failure, Unavailable):
-                raise failure
+        spread(self.server, self.name, self.jobs, self.do, limit=LIMIT)
         for name, left in self.left.items():
             self.heaps[name] = self.heaps[name].model_copy(update={"pending": _merged(left)})
         return Database(amcheck=self.functions.schema is not None, unread=refused, heaps=self.heaps)
@@ -222,33 +212,15 @@ class _Pass:
         self.left[name] = {piece.pages for piece in pieces}
         return pieces
 
-    def work(self) -> None:
-        """Take jobs until there are none or the time is over; a session that a damaged page killed is replaced."""
-        while self.jobs and self.server.clock.remaining() > MARGIN:
-            with (
-                suppress(psycopg.OperationalError),
-                self.server.session(self.name, write=self.server.may_change) as session,
-            ):
-                session.execute("SET default_transaction_read_only = on")
-                fingerprint.prepare(session)
-                while not session.closed and self.server.clock.remaining() > MARGIN:
-                    try:
-                        job = self.jobs.popleft()
-                    except IndexError:
-                        return
-                    self.do(session, job)
-
-    def do(self, session: Connection, job: list[Piece]) -> None:
+    def do(self, session: Connection, job: list[Piece], final: bool) -> None:
         share = 100 * self.swept // self.total if self.total else 0
         self.server.progress(f"{self.name}: {job[0].name}, {share} % of {self.total} pages swept")
-        limit = min(LIMIT, self.server.clock.remaining() - MARGIN / 2)
-        session.execute("SELECT set_config('statement_timeout', %s, false)", (str(int(limit * 1000)),))
         if len(job) > 1:
             with suppress(psycopg.Error):
                 self.together(session, job)
                 return
         for piece in job:
-            self.alone(session, piece)
+            self.alone(session, piece, final)
 
     def together(self, session: Connection, job: list[Piece]) -> None:
         """Sweep many small heaps in one round trip."""
@@ -268,7 +240,7 @@ class _Pass:
         for piece, found, rows in answers:
             self.note(piece, found=found, rows=rows)
 
-    def alone(self, session: Connection, piece: Piece) -> None:
+    def alone(self, session: Connection, piece: Piece, final: bool) -> None:
         """Sweep one piece; verifying and reading fail apart. What the end of the step cut off stays pending."""
         results: dict[str, Any] = {}
         with unforced(self.server, session, piece.read):
@@ -283,7 +255,7 @@ class _Pass:
                         results[what] = session.execute(statement(piece)).fetchall()[0]
                 except psycopg.Error as error:
                     why = unread(error, session)
-                    if why.canceled and self.server.clock.remaining() < 2 * MARGIN:
+                    if why.canceled and not final:
                         return
                     results[f"{what}_not"] = why
             self.note(piece, **results)
@@ -363,9 +335,3 @@ def _jobs(pieces: list[Piece]) -> Iterator[list[Piece]]:
             small = []
     if small:
         yield small
-
-
-def _workers(session: Connection) -> int:
-    """Return how many sessions to open: half of the server's parallel workers, which follow its processors."""
-    workers = session.execute("SELECT current_setting('max_parallel_workers')::int / 2").fetchall()[0][0]
-    return max(1, min(8, int(workers)))

@@ -1,0 +1,294 @@
+"""indexes: every B-tree is in order, and finds every row of its table.
+
+Why:    a query through a wrong index returns wrong answers without an error: after a changed collation, a
+        lost write, a bug; a restore brings the index back as it was.
+Reads:  amcheck's `bt_index_check` over every B-tree, of TOAST and system catalogs too, with `heapallindexed`
+        unless the plan turns it off; uniqueness with it from PostgreSQL 17 on, before that `constraints` looks
+        for duplicates. Where amcheck is refused, the keys of an index, read through it alone, are counted and
+        summed against the same keys read from the table.
+Limits: GIN (before PostgreSQL 18), GiST, SP-GiST, BRIN and hash indexes cannot be checked; coverage counts
+        them. Without amcheck, indexes on expressions and those of catalogs and TOAST cannot either. An index
+        marked invalid is used by no query; it is told, and compared with production by `catalog`.
+Source: PostgreSQL documentation, F.1 amcheck.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from threading import Lock
+
+import psycopg
+from psycopg import sql
+from pydantic import Field
+
+from pgdrill.checks.access import Amcheck, amcheck, readable, unforced
+from pgdrill.checks.check import Case, Check
+from pgdrill.checks.parallel import MARGIN, spread
+from pgdrill.database import Connection, Server, quoted
+from pgdrill.fingerprint import CATALOG, expression
+from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
+from pgdrill.relations import Relation, qualified, relations
+from pgdrill.unread import Unread, unread
+
+LISTED = 20
+INVALID = "marked invalid"
+SYSTEM = "of a catalog or TOAST, without amcheck"
+
+_INDEXES = """
+SELECT c.oid, n.nspname, c.relname, i.indrelid, am.amname, i.indisvalid AND i.indisready AND i.indislive,
+       pg_relation_size(c.oid) / current_setting('block_size')::bigint,
+       CASE WHEN i.indexprs IS NULL THEN
+           (SELECT array_agg(a.attname ORDER BY k.ord)
+            FROM unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS k (attnum, ord)
+            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum)
+       END,
+       pg_get_expr(i.indpred, i.indrelid)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am am ON am.oid = c.relam
+WHERE c.relkind = 'i' AND c.relpersistence <> 't'
+ORDER BY pg_relation_size(c.oid) DESC, n.nspname COLLATE "C", c.relname COLLATE "C"
+"""
+
+_THROUGH_INDEX = "SET enable_seqscan = off; SET enable_indexscan = on; SET enable_indexonlyscan = on"
+_THROUGH_HEAP = "SET enable_seqscan = on; SET enable_indexscan = off; SET enable_indexonlyscan = off"
+
+
+class Index(Model):
+    """`how` it was checked: with `amcheck`, by `sums` of its keys, or `not` at all, as `why` tells."""
+
+    pages: int
+    how: str = ""
+    why: str = ""
+    problem: Unread | None = None
+    mismatch: str = ""
+
+
+class Indexes(Model):
+    unread: Unread | None = None
+    indexes: dict[str, Index] = Field(default_factory=dict)
+
+    @property
+    def pending(self) -> bool:
+        return any(not index.how for index in self.indexes.values())
+
+
+class IndexFact(Fact):
+    databases: dict[str, Indexes] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An index as the catalog has it. `keys` is None where an expression is one of them."""
+
+    oid: int
+    schema: str
+    name: str
+    table: int
+    method: str
+    valid: bool
+    pages: int
+    keys: list[str] | None
+    predicate: str | None
+
+    def __str__(self) -> str:
+        return qualified(self.schema, self.name)
+
+
+def measure(server: Server, case: Case) -> IndexFact:
+    earlier = case.resumed(IndexFact)
+    names = server.databases()
+    done = dict(earlier.databases) if earlier else {}
+    for name in names:
+        known = done.get(name)
+        if known and not known.pending:
+            continue
+        if server.clock.remaining() < 2 * MARGIN:
+            break
+        with readable(server, name), amcheck(server, name) as functions:
+            done[name] = _Pass(server, case, name, functions, known).run()
+    complete = all(name in done and not done[name].pending for name in names)
+    return IndexFact(complete=complete, databases=done)
+
+
+class _Pass:
+    """One call's pass over one database's indexes, the largest first."""
+
+    def __init__(
+        self, server: Server, case: Case, name: str, functions: Amcheck, known: Indexes | None
+    ) -> None:
+        self.server = server
+        self.name = name
+        self.functions = functions
+        self.heapallindexed = case.checks.heapallindexed
+        self.indexes = dict(known.indexes) if known else {}
+        self.tables: dict[int, Relation] = {}
+        self.there: set[str] = set()
+        self.jobs: deque[Target] = deque()
+        self.lock = Lock()
+
+    def run(self) -> Indexes:
+        refused = self.functions.damage
+        with self.server.session(self.name) as session:
+            try:
+                self.plan(session)
+            except psycopg.Error as error:
+                refused = unread(error, session)
+        spread(self.server, self.name, self.jobs, self.do)
+        return Indexes(unread=refused, indexes=self.indexes)
+
+    def plan(self, session: Connection) -> None:
+        self.tables = {relation.oid: relation for relation in relations(session)}
+        schema = self.functions.schema
+        self.there = {
+            name
+            for name, arguments in (
+                ("bt_index_check", "regclass, boolean, boolean"),
+                ("gin_index_check", "regclass"),
+            )
+            if schema
+            and session.execute(
+                "SELECT to_regprocedure(format('%%I.%%I(%%s)', %s::text, %s::text, %s::text)) IS NOT NULL",
+                (schema, name, arguments),
+            ).fetchall()[0][0]
+        }
+        for row in session.execute(_INDEXES):
+            target = Target(*row)
+            index = self.indexes.setdefault(str(target), Index(pages=target.pages))
+            if why := self.uncheckable(target):
+                self.indexes[str(target)] = index.model_copy(update={"how": "not", "why": why})
+            elif not index.how:
+                self.jobs.append(target)
+
+    def uncheckable(self, target: Target) -> str:
+        if not target.valid:
+            return INVALID
+        if target.method == "gin" and "gin_index_check" in self.there:
+            return ""
+        if target.method != "btree":
+            return target.method
+        if self.functions.schema:
+            return ""
+        if target.table not in self.tables:
+            return SYSTEM
+        return "" if target.keys else "on an expression, without amcheck"
+
+    def do(self, session: Connection, target: Target, final: bool) -> None:
+        self.server.progress(f"{self.name}: index {target}, {len(self.jobs)} to go")
+        how, why, mismatch, problem = "amcheck" if self.functions.schema else "sums", "", "", None
+        try:
+            if self.functions.schema:
+                session.execute(self.amcheck(target))
+            else:
+                why, mismatch = self.sums(session, target)
+        except psycopg.Error as error:
+            problem = unread(error, session)
+            if problem.canceled and not final:
+                return
+        with self.lock:
+            self.indexes[str(target)] = Index(
+                pages=target.pages, how="not" if why else how, why=why, problem=problem, mismatch=mismatch
+            )
+
+    def amcheck(self, target: Target) -> sql.Composed:
+        function = "gin_index_check" if target.method == "gin" else "bt_index_check"
+        arguments: list[sql.Composable] = [sql.SQL("{}::oid::regclass").format(target.oid)]
+        if target.method == "btree":
+            arguments.append(sql.SQL("heapallindexed => {}").format(self.heapallindexed))
+            if "bt_index_check" in self.there:
+                arguments.append(sql.SQL("checkunique => true"))
+        return sql.SQL("SELECT {}({})").format(
+            self.functions.function(function), sql.SQL(", ").join(arguments)
+        )
+
+    def sums(self, session: Connection, target: Target) -> tuple[str, str]:
+        """Count and sum the keys through the index alone and from the heap; return why not, what differs."""
+        table = self.tables[target.table]
+        columns = [column for key in target.keys or () for column in table.columns if column.name == key]
+        keys = sql.SQL(", ").join(sql.SQL("t.{}").format(sql.Identifier(column.name)) for column in columns)
+        where = sql.SQL(f" WHERE {target.predicate}" if target.predicate else "")
+        statement = sql.SQL(
+            "SELECT count(*), coalesce(sum({}), 0) FROM (SELECT {} FROM ONLY {} AS t{} ORDER BY {}) AS t"
+        ).format(expression(columns, exact=True), keys, quoted(table.schema, table.name), where, keys)
+        with unforced(self.server, session, table):
+            session.execute(_THROUGH_INDEX)
+            plan = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(statement)).fetchall()[0][0]
+            if not _only_through(plan[0]["Plan"], target):
+                return "no plan reads it alone, without amcheck", ""
+            index = session.execute(statement).fetchall()[0]
+            session.execute(_THROUGH_HEAP)
+            heap = session.execute(statement).fetchall()[0]
+        if index[0] != heap[0]:
+            return "", f"{index[0]:,} keys in the index, {heap[0]:,} in the table"
+        return "", "" if index == heap else "same number of keys, different content"
+
+
+def _only_through(plan: dict[str, object], target: Target) -> bool:
+    """Whether the leaf of a plan is an index-only scan of this very index."""
+    while children := plan.get("Plans"):
+        plan = children[0]  # type: ignore[index]  # JSON
+    return plan.get("Node Type") == "Index Only Scan" and plan.get("Index Name") == target.name
+
+
+def judge(fact: IndexFact, case: Case) -> Judgement:
+    found = [
+        (database, name, index)
+        for database, one in fact.databases.items()
+        for name, index in one.indexes.items()
+    ]
+    damage: list[Damage] = []
+    unproved: list[Damage] = []
+    for database, one in fact.databases.items():
+        if one.unread:
+            entry = Damage(database=database, object=CATALOG, what=str(one.unread))
+            (damage if one.unread.damage else unproved).append(entry)
+    for database, name, index in found:
+        if index.mismatch or index.problem:
+            entry = Damage(database=database, object=name, what=index.mismatch or str(index.problem))
+            (damage if index.mismatch or (index.problem and index.problem.damage) else unproved).append(entry)
+    checked = [index for _, _, index in found if index.how in {"amcheck", "sums"} and not index.problem]
+
+    verdict, hint = Verdict.PASSED, ""
+    if damage:
+        verdict = Verdict.FAILED
+        reason = f"{len(damage)} indexes are wrong: {damage[0].object}: {damage[0].what}"
+        hint = "check the same indexes in production with pg_amcheck --heapallindexed; REINDEX CONCURRENTLY mends them there"
+    elif unproved:
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"{len(unproved)} indexes could not be checked: {unproved[0].object}: {unproved[0].what}"
+        hint = "give the examination more time, or set checks.heapallindexed to false"
+    elif not fact.complete:
+        verdict = Verdict.INCONCLUSIVE
+        reason = "the time ended before every index was checked"
+        hint = "give the examination more time"
+    elif not checked and any(index.why not in {"", INVALID, SYSTEM} for _, _, index in found):
+        verdict = Verdict.INCONCLUSIVE
+        reason = "no index of the database's own can be checked"
+        hint = "see in the coverage why; where amcheck is refused, grant EXECUTE on its functions"
+    else:
+        reason = f"{len(checked)} indexes are in order and agree with their tables"
+        if not case.checks.heapallindexed:
+            reason = f"{len(checked)} indexes are in order"
+    return Judgement(
+        verdict=verdict,
+        reason=reason,
+        hint=hint,
+        coverage=_coverage(fact, checked),
+        damage=tuple((damage or unproved)[:LISTED]),
+        damaged=len(damage),
+    )
+
+
+def _coverage(fact: IndexFact, checked: list[Index]) -> str:
+    every = [index for one in fact.databases.values() for index in one.indexes.values()]
+    how = Counter(index.how for index in checked)
+    parts = [f"checked {len(checked)} of {len(every)} indexes"]
+    if how["sums"]:
+        parts.append(f"{how['sums']} of them by sums of their keys, amcheck being refused")
+    left_out = Counter(index.why for index in every if index.how == "not")
+    if left_out:
+        parts.append(
+            "not checkable: " + ", ".join(f"{count} {why}" for why, count in sorted(left_out.items()))
+        )
+    return "; ".join(parts)
+
+
+CHECK = Check("indexes", measure, judge, IndexFact)
