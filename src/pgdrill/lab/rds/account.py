@@ -1,6 +1,6 @@
 """What RDS says of the account and of itself: quotas with their use, and the engine versions there are."""
 
-from pgdrill.lab.rds import groups, listing
+from pgdrill.lab.rds import listing, parameter_groups
 from pgdrill.lab.rds.snapshots import MANUAL
 from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import Request, Result
@@ -40,7 +40,7 @@ def attributes(state: State, region: str, _: Request) -> Result:
 def engine_versions(state: State, _: str, request: Request) -> Result:
     """DescribeDBEngineVersions: the one version of the server programs at hand."""
     version, major = state.binaries.version, str(state.binaries.major)
-    family = groups.family(state.binaries)
+    family = parameter_groups.family(state.binaries)
     fits = (
         request.get("Engine", "postgres") == "postgres"
         and request.get("EngineVersion", version) in (version, major)

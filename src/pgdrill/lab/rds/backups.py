@@ -5,7 +5,9 @@ AWS archives every five minutes, the lab as often as its settings say, so that m
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psycopg
@@ -19,6 +21,10 @@ from pgdrill.lab.rds.wire import RdsError, Request, Result
 
 log = logging.getLogger(__name__)
 
+# What a cluster raises that stops while it is asked something.
+UNREACHABLE = (Broken, psycopg.Error, ValueError, IndexError)
+# A segment takes a megabyte, however little is in it.
+QUIET_ROUNDS = 30
 ARCHIVING = frozenset(
     {"available", "backing-up", "modifying", "resetting-master-credentials", "storage-optimization"}
 )
@@ -84,14 +90,30 @@ def archive(state: State, instance: Instance) -> None:
     """Archive what is committed. An instance that stops meanwhile keeps the time it had."""
     try:
         restorable = state.cluster(instance).archive_now()
-    except (Broken, psycopg.Error, ValueError, IndexError) as reason:
+    except UNREACHABLE as reason:
         log.debug("%s not archived: %s", instance.identifier, reason)
         return
     state.update(instance, latest_restorable=restorable)
 
 
+@dataclass
+class Pace:
+    """How often an instance is archived: every round while it is written to, seldom while nobody does.
+
+    `position` is the next transaction id after the last heartbeat, `quiet` the rounds without another.
+    """
+
+    position: int = -1
+    quiet: int = 0
+
+    def due(self, position: int) -> bool:
+        self.quiet = self.quiet + 1 if position == self.position else 0
+        return self.quiet < 5 or self.quiet % QUIET_ROUNDS == 0
+
+
 def keep_up(state: State) -> None:
     """Archive every instance's log and take the daily snapshots, until the lab ends."""
+    paces: defaultdict[str, Pace] = defaultdict(Pace)
     while True:
         state.wait(state.settings.archive_every)
         with state.lock:
@@ -99,18 +121,28 @@ def keep_up(state: State) -> None:
         for instance in due:
             # One that was deleted meanwhile, or that fails, must not keep the others from their backups.
             try:
-                _keep_up_one(state, instance)
+                _keep_up_one(state, instance, paces[instance.resource_id])
             except Gone:
                 continue
             except Exception:
                 log.exception("%s not backed up", instance.identifier)
 
 
-def _keep_up_one(state: State, instance: Instance) -> None:
-    if state.current(instance).status in ARCHIVING:
+def _keep_up_one(state: State, instance: Instance, pace: Pace) -> None:
+    if state.current(instance).status in ARCHIVING and pace.due(_position(state, instance)):
         archive(state, instance)
+        pace.position = _position(state, instance)
     if _is_due(state, instance):
         take_now(state, instance)
+
+
+def _position(state: State, instance: Instance) -> int:
+    """Return the next transaction id, which moves when something is written; -1 when the server is away."""
+    try:
+        rows = state.cluster(instance).sql("rdsadmin", "SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+    except UNREACHABLE:
+        return -1
+    return int(rows[0][0])
 
 
 def _is_due(state: State, instance: Instance) -> bool:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pgdrill.lab.rds import groups
+from pgdrill.lab.rds import parameter_groups, subnet_groups
 from pgdrill.lab.rds.records import Configuration
 from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request
@@ -37,7 +37,7 @@ def defaults(state: State, region: str, request: Request) -> dict[str, Any]:
     return {
         "AvailabilityZone": f"{region}a",
         "PubliclyAccessible": "DBSubnetGroupName" not in request,
-        "DBParameterGroupName": f"default.{groups.family(state.binaries)}",
+        "DBParameterGroupName": f"default.{parameter_groups.family(state.binaries)}",
         "OptionGroupName": f"default:postgres-{state.binaries.major}",
         "VpcSecurityGroupIds": (DEFAULT_SECURITY_GROUP,),
         "KmsKeyId": f"arn:aws:kms:{region}:{state.account}:alias/aws/rds" if encrypted else None,
@@ -69,7 +69,28 @@ def check(state: State, region: str, configuration: Configuration) -> None:
         raise RdsError(
             "InvalidParameterValue", f"Invalid backup window format: {configuration.PreferredBackupWindow}"
         )
-    groups.check(state, region, configuration)
+    _check_groups(state, region, configuration)
+
+
+def _check_groups(state: State, region: str, configuration: Configuration) -> None:
+    """See that what an instance is to be attached to is there.
+
+    Security groups belong to EC2: only the form of their ids is checked.
+
+    Raises:
+        RdsError: a group is not there, of another engine, or not of its form.
+    """
+    subnet_groups.find(state, region, configuration.DBSubnetGroupName)
+    group = parameter_groups.find(state, region, configuration.DBParameterGroupName)
+    if group.family != parameter_groups.family(state.binaries):
+        raise RdsError(
+            "InvalidParameterCombination",
+            f"The parameter group {group.identifier} with DBParameterGroupFamily {group.family} can't be used"
+            f" for this instance. Use a parameter group with DBParameterGroupFamily {parameter_groups.family(state.binaries)}.",
+        )
+    wrong = [name for name in configuration.VpcSecurityGroupIds if not re.fullmatch(r"sg-[0-9a-z]+", name)]
+    if wrong:
+        raise RdsError("InvalidParameterValue", f"Invalid security group , groupId= {wrong[0]}, groupName=.")
 
 
 def check_master(user: str) -> None:

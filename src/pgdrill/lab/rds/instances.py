@@ -12,7 +12,7 @@ import psycopg
 
 from pgdrill.errors import Broken
 from pgdrill.lab.cluster import Cluster
-from pgdrill.lab.rds import backups, configure, groups, listing, snapshots
+from pgdrill.lab.rds import backups, configure, listing, parameter_groups, snapshots, subnet_groups
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.records import Configuration, Instance, Retained, Snapshot
 from pgdrill.lab.rds.state import State, free_port, moment, new_id
@@ -117,7 +117,9 @@ def serve(state: State, instance: Instance) -> None:
     """Start the instance's server with its parameter group's settings."""
     instance = state.current(instance)
     port = free_port(instance.port)
-    state.cluster(instance).start(port, groups.settings(state, instance), certificate=state.authority.server)
+    state.cluster(instance).start(
+        port, parameter_groups.settings(state, instance), certificate=state.authority.server
+    )
     state.update(instance, port=port, parameters="in-sync")
 
 
@@ -203,7 +205,7 @@ def shown(state: State, instance: Instance) -> Result:
     restorable = backups.window(state, instance)
     grouped = {"DBSubnetGroupName", "DBParameterGroupName", "OptionGroupName", "VpcSecurityGroupIds"}
     endpoint = {"Address": "127.0.0.1", "Port": instance.port, "HostedZoneId": "Z2G0U3KFCY8NZ5"}
-    network = groups.subnet_group(state, instance.region, configuration.DBSubnetGroupName)
+    network = subnet_groups.find(state, instance.region, configuration.DBSubnetGroupName)
     return configuration.model_dump(exclude=grouped) | {
         "DBInstanceIdentifier": instance.identifier,
         "DBInstanceArn": state.arn("db", instance),
@@ -225,7 +227,7 @@ def shown(state: State, instance: Instance) -> Result:
             }
         ],
         "OptionGroupMemberships": [{"OptionGroupName": configuration.OptionGroupName, "Status": "in-sync"}],
-        "DBSubnetGroup": groups.shown_subnet_group(state, network),
+        "DBSubnetGroup": subnet_groups.shown(state, network),
         "TagList": listing.shown_tags(instance.tags),
         "ReadReplicaDBInstanceIdentifiers": [],
         "DomainMemberships": [],

@@ -4,7 +4,7 @@ import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from pgdrill.lab.rds import backups, events, instances, snapshots
+from pgdrill.lab.rds import backups, copies, events, instances
 from pgdrill.lab.rds.records import Instance
 from pgdrill.lab.rds.state import RUNNING, State
 
@@ -25,7 +25,7 @@ def load(state: State) -> None:
         table.load()
     events.load(state)
     for snapshot in state.snapshots.all():
-        if snapshot.status in snapshots.IN_FLIGHT:
+        if snapshot.status in copies.IN_FLIGHT:
             shutil.rmtree(state.base(snapshot), ignore_errors=True)
             state.update_snapshot(snapshot, status="failed")
     with ThreadPoolExecutor(max_workers=4) as pool:

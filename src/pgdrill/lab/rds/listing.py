@@ -30,6 +30,13 @@ def identifier(request: Request, name: str, *, longest: int = 63) -> str:
     return value.lower()
 
 
+def group_name(request: Request, name: str) -> str:
+    value = str(request[name])
+    if not re.fullmatch(r"[A-Za-z0-9 ._-]{1,255}", value):
+        raise RdsError("InvalidParameterValue", f"The parameter {name} is not a valid name: {value!r}")
+    return value.lower()
+
+
 def name_of(value: str) -> str:
     """Return the identifier in an ARN or the identifier itself, in lower case."""
     return (value.split(":", 6)[6] if value.startswith("arn:") else value).lower()

@@ -17,17 +17,19 @@ from pgdrill.lab.rds import (
     account,
     backups,
     changes,
+    copies,
     events,
-    groups,
     instances,
     lifecycle,
+    parameter_groups,
     restores,
     snapshots,
+    subnet_groups,
     tags,
     wire,
 )
 from pgdrill.lab.rds.records import Instance
-from pgdrill.lab.rds.state import LabSettings, State, copy
+from pgdrill.lab.rds.state import LabSettings, State
 from pgdrill.lab.rds.wire import RdsError, Request, Response, Result
 
 log = logging.getLogger(__name__)
@@ -36,29 +38,29 @@ Operation = Callable[[State, str, Request], Result]
 
 OPERATIONS: dict[str, Operation] = {
     "AddTagsToResource": tags.add,
-    "CopyDBSnapshot": snapshots.copy_snapshot,
+    "CopyDBSnapshot": copies.create,
     "CreateDBInstance": instances.create,
-    "CreateDBParameterGroup": groups.create_parameter_group,
+    "CreateDBParameterGroup": parameter_groups.create,
     "CreateDBSnapshot": snapshots.create,
-    "CreateDBSubnetGroup": groups.create_subnet_group,
+    "CreateDBSubnetGroup": subnet_groups.create,
     "DeleteDBInstance": instances.delete,
     "DeleteDBInstanceAutomatedBackup": backups.delete,
-    "DeleteDBParameterGroup": groups.delete_parameter_group,
+    "DeleteDBParameterGroup": parameter_groups.delete,
     "DeleteDBSnapshot": snapshots.delete,
-    "DeleteDBSubnetGroup": groups.delete_subnet_group,
+    "DeleteDBSubnetGroup": subnet_groups.delete,
     "DescribeAccountAttributes": account.attributes,
     "DescribeDBEngineVersions": account.engine_versions,
     "DescribeDBInstanceAutomatedBackups": backups.describe,
     "DescribeDBInstances": instances.describe,
-    "DescribeDBParameterGroups": groups.describe_parameter_groups,
-    "DescribeDBParameters": groups.describe_parameters,
+    "DescribeDBParameterGroups": parameter_groups.describe,
+    "DescribeDBParameters": parameter_groups.describe_parameters,
     "DescribeDBSnapshots": snapshots.describe,
-    "DescribeDBSubnetGroups": groups.describe_subnet_groups,
+    "DescribeDBSubnetGroups": subnet_groups.describe,
     "DescribeEvents": events.describe,
     "ListTagsForResource": tags.listed,
     "ModifyDBInstance": changes.modify,
-    "ModifyDBParameterGroup": groups.modify_parameter_group,
-    "ModifyDBSubnetGroup": groups.modify_subnet_group,
+    "ModifyDBParameterGroup": parameter_groups.modify,
+    "ModifyDBSubnetGroup": subnet_groups.modify,
     "RebootDBInstance": changes.reboot,
     "RemoveTagsFromResource": tags.remove,
     "RestoreDBInstanceFromDBSnapshot": restores.from_snapshot,
@@ -175,18 +177,6 @@ class Rds:
             NotRunnable: no such instance.
         """
         return self._state.archive(self._instance(region, instance_identifier))
-
-    def replace_snapshot(self, region: str, identifier: str, other: str) -> None:
-        """Pass another snapshot's data off as this one's: a stale one's, or another database's.
-
-        Raises:
-            NotRunnable: one of the two is not there.
-        """
-        target, source = self.snapshot_directory(region, identifier), self.snapshot_directory(region, other)
-        aside = target.with_suffix(".aside")
-        copy(self._state, source, aside, go_on=lambda: True)
-        shutil.rmtree(target)
-        aside.rename(target)
 
     def _instance(self, region: str, identifier: str) -> Instance:
         with self._state.lock:

@@ -8,7 +8,6 @@ import os
 import queue
 import secrets
 import socket
-import subprocess
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -207,6 +206,10 @@ class State:
         while self.faults.stuck(instance.identifier, self.current(instance).status):
             self.wait(0.05)
 
+    def attached(self, region: str, setting: str, name: str) -> list[Instance]:
+        """Return the instances whose `setting` names a group."""
+        return [each for each in self.instances.all(region) if getattr(each.configuration, setting) == name]
+
     # ---------------------------------------------------------------- snapshots
 
     def snapshot(self, region: str, name: str) -> Snapshot:
@@ -292,15 +295,3 @@ def size_of(directory: Path) -> int:
     return sum(
         (Path(folder) / name).lstat().st_size for folder, _, names in os.walk(directory) for name in names
     )
-
-
-def copy(state: State, source: Path, target: Path, *, go_on: Callable[[], bool]) -> bool:
-    """Copy a base backup with its owners and modes, no links; False when `go_on` said no in between."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    command = ["cp", "-a", str(source), str(target)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            if not go_on() or state.closing.wait(0.005):
-                process.kill()
-                return False
-    return process.returncode == 0 and go_on()
