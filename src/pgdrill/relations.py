@@ -73,6 +73,11 @@ class Relation:
         return qualified(self.schema, self.name)
 
     @property
+    def hidden(self) -> list[tuple[str, str]]:
+        """Schema and name, if row security hides rows even from the owner."""
+        return [(self.schema, self.name)] if self.row_security and self.forced else []
+
+    @property
     def bytes(self) -> int:
         return (self.pages + self.toast_pages) * self.page_size
 

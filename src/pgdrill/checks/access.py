@@ -5,7 +5,7 @@ from `pg_read_all_data`, and forced row security even from the owner. What still
 unread, and is never passed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -13,7 +13,6 @@ import psycopg
 from psycopg import sql
 
 from pgdrill.database import Connection, Server, quoted
-from pgdrill.relations import Relation
 from pgdrill.unread import Unread, unread
 
 # Owners whose role lifts row security, or opens large objects, or may create an extension.
@@ -99,14 +98,15 @@ def amcheck(server: Server, database: str) -> Iterator[Amcheck]:
 
 
 @contextmanager
-def unforced(server: Server, session: Connection, table: Relation | None) -> Iterator[None]:
-    """Lift a table's forced row security for the statements inside, in a transaction that is rolled back."""
-    if not (server.may_change and table and table.row_security and table.forced):
+def unforced(server: Server, session: Connection, forced: Sequence[tuple[str, str]]) -> Iterator[None]:
+    """Lift the forced row security of some tables, schema and name, in a transaction that is rolled back."""
+    if not (server.may_change and forced):
         yield
         return
-    lift = sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(quoted(table.schema, table.name))
     with session.transaction(force_rollback=True):
         session.execute("SET TRANSACTION READ WRITE")
-        with suppress(psycopg.errors.InsufficientPrivilege), session.transaction():
-            session.execute(lift)
+        for table in forced:
+            lift = sql.SQL("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY").format(quoted(*table))
+            with suppress(psycopg.errors.InsufficientPrivilege), session.transaction():
+                session.execute(lift)
         yield

@@ -208,7 +208,7 @@ class _Pass:
         statement = sql.SQL(
             "SELECT count(*), coalesce(sum({}), 0) FROM (SELECT {} FROM ONLY {} AS t{} ORDER BY {}) AS t"
         ).format(expression(columns, exact=True), keys, quoted(table.schema, table.name), where, keys)
-        with unforced(self.server, session, table):
+        with unforced(self.server, session, table.hidden):
             session.execute(_THROUGH_INDEX)
             plan = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(statement)).fetchall()[0][0]
             if not _only_through(plan[0]["Plan"], target):

@@ -243,7 +243,7 @@ class _Pass:
     def alone(self, session: Connection, piece: Piece, final: bool) -> None:
         """Sweep one piece; verifying and reading fail apart. What the end of the step cut off stays pending."""
         results: dict[str, Any] = {}
-        with unforced(self.server, session, piece.read):
+        with unforced(self.server, session, piece.read.hidden if piece.read else []):
             for what, wanted, statement in (
                 ("found", piece.verify, self.verification),
                 ("rows", piece.read and not self.heaps[piece.name].unread, self.reading),
@@ -326,7 +326,7 @@ def _jobs(pieces: list[Piece]) -> Iterator[list[Piece]]:
     """Group pieces: small ones share a round trip, those that need a transaction of their own stay alone."""
     small: list[Piece] = []
     for piece in pieces:
-        if piece.weight > RANGE // BATCH or (piece.read and piece.read.forced):
+        if piece.weight > RANGE // BATCH or (piece.read and piece.read.hidden):
             yield [piece]
             continue
         small.append(piece)
