@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import pgdrill
-from pgdrill import checks
+from pgdrill.checks import registry
 from pgdrill.plan import Plan, duration
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
 
 
 def test_the_document_of_the_checks_is_the_one_their_docstrings_make() -> None:
-    assert (ROOT / "docs/checks.md").read_text() == checks.documentation()
+    assert (ROOT / "docs/checks.md").read_text() == registry.documentation()
 
 
 def test_every_document_that_an_error_names_is_there() -> None:

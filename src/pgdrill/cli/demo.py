@@ -1,0 +1,60 @@
+"""`pgdrill demo`: the whole of it on this machine. Thin; the play stands in pgdrill.demo, which needs the lab."""
+
+import importlib.util
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from pgdrill import conduct
+from pgdrill.cell import Cell
+from pgdrill.cli.context import out, tick
+from pgdrill.cli.progress import Progress
+from pgdrill.errors import NotRunnable
+from pgdrill.state import Drill
+
+NEEDED = ("cryptography", "ministack", "psutil")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab running, to play with.")] = False,
+    reports: Annotated[
+        Path, typer.Option("--reports", help="Where the HTML reports go.", file_okay=False)
+    ] = Path("pgdrill-reports"),
+) -> int:
+    """Back up, restore, examine and judge a real database, healthy and sabotaged; in a minute, on this machine.
+
+    Exit status: 0 if the healthy backups passed and the damage was found, 1 if not.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NotRunnable(
+            f"the demo needs {', '.join(missing)}, not installed here", hint="pip install 'pgdrill[lab]'"
+        )
+    from pgdrill import demo as play  # noqa: PLC0415 # the product installs without the lab
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    return play.run(out, tick, _conduct, reports, keep=keep)
+
+
+def _conduct(begun: Drill, cell: Cell) -> Drill:
+    with Progress(out) as progress:
+
+        def report(now: Drill, text: str) -> None:
+            # A log gets a line for each step, and not one for each of hundreds of indexes.
+            progress.report(now, text if out.is_terminal else "")
+
+        done = conduct.run(begun, cell, tick, report)
+        progress.stages(done)
+    return done
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    """End as Ctrl-C does, with everything cleaned up."""
+    sys.exit(128 + signal.SIGTERM)
