@@ -17,23 +17,25 @@ from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
 
 # OID 100 is the database's own collation. Source: src/include/catalog/pg_collation.dat, "default".
 _COLLATIONS = """
-WITH collation AS (
+WITH used AS (
+    SELECT DISTINCT unnest(i.indcollation::oid[]) AS coll, i.indexrelid AS object
+    FROM pg_catalog.pg_index i WHERE i.indexrelid >= 16384
+    UNION
+    SELECT unnest(p.partcollation::oid[]), p.partrelid FROM pg_catalog.pg_partitioned_table p
+), version AS (
     SELECT c.oid, c.oid::regcollation::text AS name, c.collversion AS recorded,
         pg_catalog.pg_collation_actual_version(c.oid) AS actual
-    FROM pg_catalog.pg_collation c WHERE c.oid <> 100 AND c.collprovider IN ('i', 'c')
+    FROM pg_catalog.pg_collation c WHERE c.oid <> 100 AND (c.oid >= 16384 OR c.oid IN (SELECT coll FROM used))
     UNION ALL
     SELECT 100, 'the default collation', d.datcollversion, pg_catalog.pg_database_collation_actual_version(d.oid)
     FROM pg_catalog.pg_database d WHERE d.datname = current_database()
-), used AS (
-    SELECT i.indexrelid AS object, unnest(i.indcollation::oid[]) AS collation FROM pg_catalog.pg_index i
-    UNION
-    SELECT p.partrelid, unnest(p.partcollation::oid[]) FROM pg_catalog.pg_partitioned_table p
 )
-SELECT c.name, c.recorded, c.actual, count(u.object),
-    (array_agg(u.object::regclass::text ORDER BY u.object::regclass::text) FILTER (WHERE u.object >= 16384))[:%(shown)s]
-FROM collation c LEFT JOIN used u ON u.collation = c.oid AND u.object >= 16384
-WHERE c.actual IS NOT NULL AND c.recorded IS DISTINCT FROM c.actual
-GROUP BY c.name, c.recorded, c.actual
+SELECT v.name, v.recorded, v.actual, count(u.object),
+    (array_agg(u.object::regclass::text ORDER BY u.object::regclass::text COLLATE "C")
+        FILTER (WHERE u.object IS NOT NULL))[:%(shown)s]
+FROM version v LEFT JOIN used u ON u.coll = v.oid
+WHERE v.actual IS NOT NULL AND v.recorded IS DISTINCT FROM v.actual
+GROUP BY v.name, v.recorded, v.actual ORDER BY v.name COLLATE "C"
 """
 
 

@@ -139,7 +139,7 @@ def judge(fact: SequencesFact, case: Case) -> Judgement:
             total += 1
             around = [_readable(seal, database, name) for seal in (sealed.before, sealed.after)]
             what = _outside(here, *around)
-            placed = here.readable and any(around)
+            placed = here.readable and not here.cycles and any(around)
             compared, looked, told = compared + placed, looked + (here.behind is not None), told + here.cycles
             if what:
                 wrong.append(bracket.Difference(database, name, what, open=False))
