@@ -132,7 +132,8 @@ def _keep_up_one(state: State, instance: Instance, pace: Pace) -> None:
     if state.current(instance).status in ARCHIVING and pace.due(_position(state, instance)):
         archive(state, instance)
         pace.position = _position(state, instance)
-    if _is_due(state, instance):
+    own = bases(state, instance)
+    if own and is_due(instance.configuration.PreferredBackupWindow, moment(), own[-1].created_at):
         take_now(state, instance)
 
 
@@ -145,18 +146,13 @@ def _position(state: State, instance: Instance) -> int:
     return int(rows[0][0])
 
 
-def _is_due(state: State, instance: Instance) -> bool:
-    """Tell whether the backup window is open and has no snapshot yet."""
-    now = moment()
-    opens, closes = instance.configuration.PreferredBackupWindow.split("-")
-    start = now.replace(hour=int(opens[:2]), minute=int(opens[3:]), second=0, microsecond=0)
-    if start > now:
-        start -= timedelta(days=1)
-    length = timedelta(
-        minutes=(int(closes[:2]) - int(opens[:2])) * 60 + int(closes[3:]) - int(opens[3:])
-    ) % timedelta(days=1)
-    own = bases(state, instance)
-    return now < start + length and bool(own) and own[-1].created_at < start
+def is_due(window: str, now: datetime, last: datetime) -> bool:
+    """Tell whether the backup window `hh:mm-hh:mm` is open at `now` and had no snapshot yet since it opened."""
+    opens, closes = (timedelta(hours=int(time[:2]), minutes=int(time[3:])) for time in window.split("-"))
+    opened = now.replace(hour=0, minute=0, second=0, microsecond=0) + opens
+    if opened > now:
+        opened -= timedelta(days=1)
+    return now < opened + (closes - opens) % timedelta(days=1) and last < opened
 
 
 def take_now(state: State, instance: Instance) -> bool:

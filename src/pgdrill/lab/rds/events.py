@@ -7,6 +7,7 @@ Source: RDS User Guide, "Amazon RDS event categories and event messages".
 
 import json
 import logging
+import queue
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -142,14 +143,23 @@ def publish_for_ever(state: State) -> None:
 def _arrivals(state: State) -> Iterator[tuple[float, Event]]:
     """Yield (monotonic time, event) as they come; shuffled ones are gathered for a while, then reversed."""
     while (first := state.outbox.get()) is not None:
-        batch = [first]
         window = state.faults.setting.events.shuffled
-        if window:
-            state.wait(window)
-            while not state.outbox.empty():
-                if (more := state.outbox.get()) is not None:
-                    batch.append(more)
+        if not window:
+            yield first
+            continue
+        state.wait(window)
+        batch = [first, *_waiting(state.outbox)]
         yield from reversed(batch)
+
+
+def _waiting(outbox: "queue.Queue[tuple[float, Event] | None]") -> Iterator[tuple[float, Event]]:
+    """Take what waits, up to the end mark, which stays."""
+    while not outbox.empty():
+        more = outbox.get()
+        if more is None:
+            outbox.put(None)
+            return
+        yield more
 
 
 def _entry(event: Event) -> dict[str, Any]:
