@@ -63,23 +63,15 @@ def judge(fact: CatalogFact, case: Case) -> Judgement:
     sealed = case.bracket("catalog", CatalogFact)
     if sealed.before is None and sealed.after is None:
         return bracket.NO_SEAL
-    before, after = (seal.objects if seal else None for seal in (sealed.before, sealed.after))
+    seals = [seal.objects if seal else {} for seal in (sealed.before, sealed.after)]
     found: list[bracket.Difference] = []
     for database, objects in sorted(fact.objects.items()):
-        found += [
-            one
-            for one in bracket.differences(
-                database,
-                objects,
-                before.get(database, {}) if before is not None else None,
-                after.get(database, {}) if after is not None else None,
-                case,
-            )
-            if not _own(one, fact.role)
-        ]
+        around = [seal.get(database) for seal in seals]
+        # A database that is new or gone is one difference of the server, not one for each of its objects.
+        found += bracket.differences(database, objects, around[0], around[1], case)
     count = sum(len(objects) for objects in fact.objects.values())
     return bracket.judged(
-        found,
+        [one for one in found if not _own(one, fact.role)],
         "object",
         hint="was it changed by hand in the copy? else the backup is of another moment or incomplete: drill another point",
         coverage=f"{count} objects in {len(fact.objects) - 1} databases, {bracket.against(sealed)}",

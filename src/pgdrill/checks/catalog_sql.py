@@ -27,7 +27,9 @@ WITH member AS (
 
 # The definition leaves the server as a digest alone: defaults and function bodies may quote values.
 DIGEST: LiteralString = """
-) SELECT kind || ' ' || identity, left(encode(sha256(textsend(definition)), 'hex'), 16) FROM object
+) SELECT kind || ' ' || identity, left(encode(sha256(textsend(coalesce(definition, ''))), 'hex'), 16) FROM object
+-- What is dropped meanwhile has no name any more.
+WHERE identity IS NOT NULL
 """
 
 RELATIONS: LiteralString = """
