@@ -53,7 +53,7 @@ def report(evidence: Evidence, teardown: Teardown | None = None, past: Sequence[
 def reproduce(evidence: Evidence) -> str:
     """Return the command that drills the same recovery point again."""
     point = evidence.point
-    which = point.recovers_to.isoformat() if point.kind is PointKind.PITR else point.id
+    which = point.recovers_to.isoformat().replace("+00:00", "Z") if point.kind is PointKind.PITR else point.id
     return f"pgdrill drill run --database {evidence.database} --point {which}"
 
 

@@ -119,7 +119,7 @@ def visible(text: str) -> str:
     """
     return "".join(
         character
-        if unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        if unicodedata.category(character) not in {"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"}
         else character.encode("unicode_escape", "surrogatepass").decode("ascii")
         for character in text
     )

@@ -1,0 +1,207 @@
+"""Evidence in the store: written once, chained, found again, whatever else lies there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pgdrill.errors import Broken, NotRunnable
+from pgdrill.evidence import archive
+from pgdrill.evidence.chain import Kind, Link
+from pgdrill.evidence.record import Evidence, canonical, sha256
+from pgdrill.model import Verdict
+from tests.unit.evidence.drills import damaged, drilled, torn_down
+
+
+class Shelf:
+    """A store of one process; as S3 does, it lists keys in order and replaces what is written again."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+        self.types: dict[str, str] = {}
+
+    def put(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
+        self.held[key] = body
+        self.types[key] = content_type
+
+    def get(self, key: str) -> bytes | None:
+        return self.held.get(key)
+
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        return iter(sorted(key for key in self.held if key.startswith(prefix) and key > after))
+
+
+@pytest.fixture(name="shelf")
+def _shelf() -> Shelf:
+    shelf = Shelf()
+    shelf.put("witness/shop/2026-11-22/1", b"")
+    shelf.put("drills/shop/20261122t060500z-shop/drill.json", b"{}")
+    return shelf
+
+
+def drill(shelf: Shelf, number: int, **changes: object) -> Evidence:
+    """Run a drill's last two steps: the evidence of this number, chained, and its teardown."""
+    evidence = drilled(number, **changes)
+    link = archive.link(shelf, evidence.database, evidence.drill)
+    evidence = drilled(number, **changes, previous_sha256=link.previous_sha256)
+    archive.save(shelf, evidence)
+    archive.finish(shelf, torn_down(evidence))
+    return evidence
+
+
+def test_a_drill_leaves_its_record_its_teardown_its_report_and_its_junit(shelf: Shelf) -> None:
+    evidence = drilled()
+    digest = archive.save(shelf, evidence)
+    archive.finish(shelf, torn_down(evidence))
+    place = "evidence/shop/20261122t060500z-shop"
+    assert {key: kind for key, kind in shelf.types.items() if key.startswith("evidence/")} == {
+        f"{place}/evidence.json": "application/json",
+        f"{place}/teardown.json": "application/json",
+        f"{place}/report.html": "text/html; charset=utf-8",
+        f"{place}/junit.xml": "application/xml",
+    }
+    assert shelf.held[f"{place}/evidence.json"] == canonical(evidence)
+    assert digest == sha256(canonical(evidence))
+
+
+def test_the_report_is_there_before_the_teardown_and_tells_of_it_after(shelf: Shelf) -> None:
+    evidence = drilled()
+    archive.save(shelf, evidence)
+    place = archive.key("shop", evidence.drill, archive.REPORT)
+    assert b"This report was written before the teardown." in shelf.held[place]
+    archive.finish(shelf, torn_down(evidence))
+    assert b"DescribeDBInstances answered DBInstanceNotFound" in shelf.held[place]
+
+
+def test_evidence_that_is_there_stands(shelf: Shelf) -> None:
+    first = archive.save(shelf, drilled())
+    again = archive.save(shelf, drilled(verdict=Verdict.FAILED, verdict_reason="on second thoughts"))
+    assert again == first
+    assert archive.load(shelf, drilled().drill) == drilled()
+    assert b"on second thoughts" not in shelf.held[archive.key("shop", drilled().drill, archive.JUNIT)]
+
+
+def test_a_teardown_that_is_there_stands(shelf: Shelf) -> None:
+    archive.save(shelf, drilled())
+    archive.finish(shelf, torn_down(drilled()))
+    archive.finish(shelf, torn_down(drilled(), proof="another"))
+    kept = archive.load_teardown(shelf, drilled())
+    assert kept is not None
+    assert kept.proof == "DescribeDBInstances answered DBInstanceNotFound"
+
+
+def test_a_drill_without_evidence_has_no_teardown_record(shelf: Shelf) -> None:
+    with pytest.raises(NotRunnable) as caught:
+        archive.finish(shelf, torn_down(drilled()))
+    assert caught.value.message == "no evidence of drill '20261122t060500z-shop' of database 'shop'"
+    assert caught.value.hint == "list the drills with: pgdrill evidence list"
+
+
+def test_a_drill_is_found_by_its_id_and_the_newest_as_latest(shelf: Shelf) -> None:
+    first, second = drill(shelf, 1), drill(shelf, 2)
+    assert archive.load(shelf, first.drill) == first
+    assert archive.load(shelf, "latest", "shop") == second
+
+
+def test_the_latest_of_several_databases_needs_a_name(shelf: Shelf) -> None:
+    drill(shelf, 1)
+    drill(shelf, 1, database="bank", drill="20261122t060500z-bank")
+    with pytest.raises(NotRunnable) as caught:
+        archive.load(shelf, "latest")
+    assert caught.value.message == "drill 'latest' is there for several databases: bank, shop"
+    assert caught.value.hint == "name one of them with --database"
+    assert archive.databases(shelf) == ["bank", "shop"]
+
+
+def test_a_database_whose_name_begins_like_another_is_another(shelf: Shelf) -> None:
+    drill(shelf, 1, database="shop-eu", drill="20261122t060500z-shop-eu")
+    assert archive.history(shelf, "shop") == []
+    assert archive.link(shelf, "shop", "20270101t000000z-shop") == Link(1, None)
+
+
+def test_what_cannot_be_read_is_told_with_its_key(shelf: Shelf) -> None:
+    place = archive.key("shop", "x", archive.EVIDENCE)
+    shelf.put(place, b"{}")
+    with pytest.raises(Broken) as caught:
+        archive.load(shelf, "x")
+    assert caught.value.message.startswith("'evidence/shop/x/evidence.json' cannot be read: 1")
+    assert caught.value.hint == (
+        "see whether it was altered, with: pgdrill evidence verify; or a newer pgdrill wrote it"
+    )
+
+
+def test_a_drill_is_linked_to_the_one_before_it(shelf: Shelf) -> None:
+    first = drill(shelf, 1)
+    assert archive.link(shelf, "shop", drilled(2).drill) == Link(2, sha256(canonical(first)))
+
+
+def test_a_drill_that_is_judged_again_has_the_same_place(shelf: Shelf) -> None:
+    first, second = drill(shelf, 1), drill(shelf, 2)
+    assert archive.link(shelf, "shop", second.drill) == Link(2, sha256(canonical(first)))
+
+
+def test_history_is_oldest_first_and_ends_before_the_drill_in_question(shelf: Shelf) -> None:
+    drills = [drill(shelf, number).drill for number in (3, 1, 2)]
+    assert [past.drill for past in archive.history(shelf, "shop")] == sorted(drills)
+    assert [past.drill for past in archive.history(shelf, "shop", before=drilled(3).drill)] == [
+        drilled(1).drill,
+        drilled(2).drill,
+    ]
+
+
+def test_history_holds_no_more_than_can_be_compared(shelf: Shelf) -> None:
+    for number in range(1, 5):
+        drill(shelf, number)
+    assert [past.drill for past in archive.history(shelf, "shop", most=2)] == [
+        drilled(3).drill,
+        drilled(4).drill,
+    ]
+
+
+def test_an_old_record_that_cannot_be_read_does_not_stop_a_drill(shelf: Shelf) -> None:
+    first = drill(shelf, 1)
+    shelf.put(archive.key("shop", first.drill, archive.EVIDENCE), b"{}")
+    second = drill(shelf, 2)
+    assert [past.drill for past in archive.history(shelf, "shop")] == [second.drill]
+    assert second.previous_sha256 == sha256(b"{}")
+
+
+def test_untouched_evidence_is_whole(shelf: Shelf) -> None:
+    for number in range(1, 4):
+        drill(shelf, number)
+    assert archive.broken(shelf, "shop") == []
+
+
+def test_evidence_altered_in_the_store_is_found_by_its_teardown_even_if_it_is_the_newest(
+    shelf: Shelf,
+) -> None:
+    drill(shelf, 1)
+    last = drill(shelf, 2)
+    forged = last.model_copy(update={"verdict_reason": "all is well"})
+    shelf.put(archive.key("shop", last.drill, archive.EVIDENCE), canonical(forged))
+    assert [(found.drill, found.kind) for found in archive.broken(shelf, "shop")] == [
+        (last.drill, Kind.ALTERED)
+    ]
+
+
+def test_evidence_deleted_from_the_store_is_found(shelf: Shelf) -> None:
+    drills = [drill(shelf, number).drill for number in range(1, 4)]
+    del shelf.held[archive.key("shop", drills[1], archive.EVIDENCE)]
+    assert [(found.drill, found.kind) for found in archive.broken(shelf, "shop")] == [
+        (drills[2], Kind.DROPPED)
+    ]
+
+
+def test_a_teardown_that_cannot_be_read_is_found(shelf: Shelf) -> None:
+    only = drill(shelf, 1)
+    shelf.put(archive.key("shop", only.drill, archive.TEARDOWN), b"?")
+    (found,) = archive.broken(shelf, "shop")
+    assert found.kind is Kind.ALTERED
+    assert found.what.endswith("its teardown says nothing that can be read")
+
+
+def test_a_report_is_written_to_a_folder(shelf: Shelf, tmp_path: Path) -> None:
+    archive.save(shelf, damaged())
+    path = archive.export(shelf, damaged(), tmp_path / "new" / "folder")
+    assert path == tmp_path / "new" / "folder" / "20261122t060500z-shop.html"
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
