@@ -140,8 +140,8 @@ class Stage(StrEnum):
     AVAILABLE = "available"
     FIRST_LOGIN = "first_login"
     FIRST_QUERY = "first_query"
-    EXAMINED = "examined"
     HYDRATED = "hydrated"
+    EXAMINED = "examined"
     GONE = "gone"
 
 

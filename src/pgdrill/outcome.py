@@ -271,12 +271,11 @@ def _reason(verdict: Verdict, findings: tuple[Finding, ...], point: str) -> str:
 def _examined(sweep: Fact | None) -> Examined:
     if not isinstance(sweep, SweepFact):
         return Examined()
-    heaps = [heap for database in sweep.databases.values() for _, heap in database.tables()]
-    read = [heap for heap in heaps if heap.digest is not None]
+    tables = [table for one in sweep.fingerprint().databases.values() for table in one.tables.values()]
     return Examined(
-        tables=len(read),
-        rows=sum(heap.digest.rows for heap in read if heap.digest),
-        bytes=sum(heap.bytes for heap in read),
+        tables=len(tables),
+        rows=sum(table.rows for table in tables),
+        bytes=sum(table.bytes for table in tables),
     )
 
 

@@ -7,15 +7,21 @@ import importlib
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from pgdrill import __version__
 from pgdrill.cli.context import err
 from pgdrill.errors import DrillError
 
+
+def _exit(status: object, **_: object) -> None:
+    """Let a command return its exit status."""
+    raise typer.Exit(status if isinstance(status, int) else 0)
+
+
 app = typer.Typer(
     name="pgdrill",
+    result_callback=_exit,
     help="Prove that the backups of Amazon RDS for PostgreSQL restore, how fast, and that what comes back is whole.",
     epilog="Exit status: 0 passed, 1 failed, 2 not runnable as asked, 3 inconclusive (not proved, never a pass).",
     no_args_is_help=True,
@@ -54,15 +60,8 @@ for _name in _GROUPS:
 def main() -> None:
     """Run a command; print an error for the person at 3 a.m.; anything unexpected keeps its traceback."""
     try:
-        status = app(standalone_mode=False)
+        app()
     except DrillError as error:
         err.print(f"pgdrill: {error.message}", style="red", markup=False, soft_wrap=True)
         err.print(f"HINT: {error.hint}", markup=False, soft_wrap=True)
         sys.exit(error.exit_status)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        err.print("pgdrill: interrupted", style="red")
-        sys.exit(130)
-    sys.exit(status if isinstance(status, int) else 0)
