@@ -41,8 +41,7 @@ def binaries() -> Binaries:
 @pytest.fixture(scope="session")
 def ground() -> Iterator[Path]:
     """A directory that the user who runs PostgreSQL can reach; pytest's own is closed to others."""
-    directory = Path(tempfile.mkdtemp(prefix="pgdrill-test-"))
-    directory.chmod(0o755)
+    directory = postgres.scratch("pgdrill-test-")
     yield directory
     kill_orphans(directory)
     shutil.rmtree(directory)

@@ -18,6 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypedDict
 
+import psutil
+
 from pgdrill.errors import Broken, NotRunnable
 
 OLDEST, PREFERRED = 15, 15
@@ -28,6 +30,7 @@ PLACES = (
     "/usr/local/opt/postgresql@*/bin",
     "/usr/local/pgsql/bin",
 )
+PLENTY = 6 * 2**30  # bytes of memory free, of which a lab takes a small part
 NEEDED = ("postgres", "initdb", "pg_basebackup", "pg_config", "pg_waldump")
 
 # Extensions of contrib that a member of rds_superuser may create.
@@ -167,6 +170,20 @@ def cache() -> Path:
     else:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgdrill"
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def scratch(prefix: str) -> Path:
+    """Make a temporary folder that the user of `runner` can reach: in memory where there is plenty.
+
+    A cluster has a thousand files, and some file systems are slow to make files after many were removed.
+    """
+    memory = Path("/dev/shm")  # noqa: S108  # mkdtemp makes the folder ours alone
+    roomy = (
+        memory.is_dir() and min(shutil.disk_usage(memory).free, psutil.virtual_memory().available) > PLENTY
+    )
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=memory if roomy else None))
+    folder.chmod(0o755)
     return folder
 
 

@@ -120,14 +120,19 @@ def swap(backup: Path, _: Binaries, target: Target) -> str:
 
 
 def hole(archive: Path, _: Binaries, __: Target) -> str:
-    segments = sorted(file for file in archive.iterdir() if re.fullmatch("[0-9A-F]{24}", file.name))
+    """Remove a segment that recovery from the newest backup needs, with others after it."""
+    names = sorted(file.name for file in archive.iterdir())
+    # A backup leaves a small file in the archive, named after the segment that it starts with.
+    start = max((name[:24] for name in names if name.endswith(".backup")), default="")
+    segments = [name for name in names if re.fullmatch("[0-9A-F]{24}", name) and name > start]
     if len(segments) < 3:
         raise NotRunnable(
-            f"only {len(segments)} segments in the archive {archive}", hint="wait for more to come"
+            f"only {len(segments)} segments since the last backup in the archive {archive}",
+            hint="wait for more to come",
         )
     segment = segments[len(segments) // 2]
-    segment.unlink()
-    return f"removed segment {segment.name} from the archive, one of {len(segments)}"
+    (archive / segment).unlink()
+    return f"removed segment {segment} from the archive, one of {len(segments)} since the last backup"
 
 
 def _other(target: Target) -> Path:

@@ -29,8 +29,8 @@ def delete_rows(cluster: Cluster, table: Thing) -> str:
     [[count]] = cluster.sql(
         table.database,
         _composed(
-            "WITH some AS (SELECT ctid FROM ONLY {0} LIMIT (SELECT greatest(1, count(*) / 10) FROM ONLY {0})),"
-            " gone AS (DELETE FROM ONLY {0} t USING some WHERE t.ctid = some.ctid RETURNING 1)"
+            "WITH tenth AS (SELECT ctid FROM ONLY {0} LIMIT (SELECT greatest(1, count(*) / 10) FROM ONLY {0})),"
+            " gone AS (DELETE FROM ONLY {0} t USING tenth WHERE t.ctid = tenth.ctid RETURNING 1)"
             " SELECT count(*) FROM gone",
             table.name,
         ),
