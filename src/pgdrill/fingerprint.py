@@ -345,6 +345,6 @@ def _differences(a: Contents, b: Contents, names: tuple[str, str]) -> Iterator[t
             side = names[0] if table in a.skipped else names[1]
             yield table, f"{a.skipped.get(table) or b.skipped[table]}, only in {side}"
         elif left and right and left.rows != right.rows:
-            yield table, f"{left.rows:,} rows in {names[0]}, {right.rows:,} in {names[1]}"
+            yield table, f"{left.rows:,} rows in {names[0]}, {right.rows:,} rows in {names[1]}"
         elif left and right and left.sum != right.sum:
             yield table, "same number of rows, different content"
