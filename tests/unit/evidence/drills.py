@@ -1,5 +1,6 @@
 """Evidence of drills that passed, failed, could not tell, and never started, for the tests beside."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from pgdrill.evidence.record import (
@@ -92,8 +93,8 @@ def drilled(number: int = 7, /, **changes: object) -> Evidence:
             Stage.AVAILABLE: started + timedelta(seconds=12.4),
             Stage.FIRST_LOGIN: started + timedelta(seconds=15.1),
             Stage.FIRST_QUERY: started + timedelta(seconds=15.3),
-            Stage.EXAMINED: started + timedelta(seconds=30.2),
-            Stage.HYDRATED: started + timedelta(seconds=31.5),
+            Stage.HYDRATED: started + timedelta(seconds=28.2),
+            Stage.EXAMINED: started + timedelta(seconds=31.5),
         },
         "rto": Rto(usable=15.3, verified=31.5, objective=14400),
         "rpo": Rpo(lag_of_point=41.2, exposure_at_start=330.5, worst_case=21960, basis="the ledger's last beat in the copy, and the witness"),
@@ -187,3 +188,21 @@ def summaries(count: int) -> list[Summary]:
         changes = {"verdict": verdict, "rto_usable": None if verdict is Verdict.INCONCLUSIVE else usable}
         past.append(Summary.of(evidence).model_copy(update=changes))
     return past
+
+
+class Shelf:
+    """A store of one process; as S3 does, it lists keys in order and replaces what is written again."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+        self.types: dict[str, str] = {}
+
+    def put(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
+        self.held[key] = body
+        self.types[key] = content_type
+
+    def get(self, key: str) -> bytes | None:
+        return self.held.get(key)
+
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        return iter(sorted(key for key in self.held if key.startswith(prefix) and key > after))

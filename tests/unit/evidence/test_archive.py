@@ -1,6 +1,5 @@
 """Evidence in the store: written once, chained, found again, whatever else lies there."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,25 +9,7 @@ from pgdrill.evidence import archive
 from pgdrill.evidence.chain import Kind, Link
 from pgdrill.evidence.record import Evidence, canonical, sha256
 from pgdrill.model import Verdict
-from tests.unit.evidence.drills import damaged, drilled, torn_down
-
-
-class Shelf:
-    """A store of one process; as S3 does, it lists keys in order and replaces what is written again."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, bytes] = {}
-        self.types: dict[str, str] = {}
-
-    def put(self, key: str, body: bytes, *, content_type: str = "application/json") -> None:
-        self.held[key] = body
-        self.types[key] = content_type
-
-    def get(self, key: str) -> bytes | None:
-        return self.held.get(key)
-
-    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
-        return iter(sorted(key for key in self.held if key.startswith(prefix) and key > after))
+from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
 
 
 @pytest.fixture(name="shelf")

@@ -88,12 +88,12 @@ def test_a_copy_that_never_answered_was_never_usable() -> None:
     assert [phase.stage for phase in picture.phases] == [Stage.ACCEPTED]
 
 
-def test_hydrated_before_examined_is_drawn_in_the_order_it_happened() -> None:
+def test_stages_are_drawn_in_the_order_in_which_they_were_reached() -> None:
     stages = dict(drilled().stages)
-    stages[Stage.HYDRATED] = START + timedelta(seconds=20)
+    stages[Stage.HYDRATED] = START + timedelta(seconds=40)
     picture = charts.timeline(drilled(stages=stages), None, WIDE)
     assert picture is not None
-    assert [phase.stage for phase in picture.phases][-2:] == [Stage.HYDRATED, Stage.EXAMINED]
+    assert [phase.stage for phase in picture.phases][-2:] == [Stage.EXAMINED, Stage.HYDRATED]
     assert all(phase.seconds >= 0 for phase in picture.phases)
 
 
