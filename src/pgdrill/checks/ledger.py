@@ -125,8 +125,7 @@ def _ends(
             damage=(_at(least, "is missing"),),
             damaged=least - head.sequence,
         )
-    most = _sequence(sealed.after) or head.sequence
-    if head.beat_at >= point.recovers_to + slack or head.sequence > most:
+    if _beyond(head, point, sealed):
         return Judgement(
             verdict=Verdict.FAILED,
             reason=f"the copy goes beyond the point: beat {head.sequence} of {_time(head)} is there",
@@ -157,6 +156,14 @@ def _ends(
     )
 
 
+def _beyond(head: Row, point: RecoveryPoint, sealed: Bracket[LedgerFact]) -> bool:
+    """Whether a row is there that was written later; a snapshot's own seal knows that better than its clock."""
+    most = _sequence(sealed.after)
+    if most and (head.sequence > most or point.kind is not PointKind.PITR):
+        return head.sequence > most
+    return head.beat_at >= point.recovers_to + _slack(point)
+
+
 def _must(point: RecoveryPoint, beats: tuple[Beat, ...]) -> Beat | None:
     """Return the last beat that was surely committed before the point."""
     sure = [beat for beat in beats if beat.done_at <= point.recovers_to - _slack(point)]
@@ -176,8 +183,8 @@ def _coverage(fact: LedgerFact, beats: tuple[Beat, ...]) -> str:
     told = f"{len(fact.rows)} rows, {sum(row.digest in known for row in fact.rows)} of them witnessed"
     silences = ledger.silences(fact.rows, SILENCE)
     steps = ledger.clock_steps(fact.rows)
-    told += f"; the beat was down {len(silences)} times" if silences else ""
-    return told + (f"; the clock of production was set back {len(steps)} times" if steps else "")
+    told += f"; silences of the beat: {len(silences)}" if silences else ""
+    return told + (f"; production's clock set back: {len(steps)}" if steps else "")
 
 
 def _sides(head: Row, point: RecoveryPoint, beats: tuple[Beat, ...]) -> str:
