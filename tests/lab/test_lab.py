@@ -428,6 +428,22 @@ def test_ctrl_c_ends_the_daemon_and_its_databases_and_keeps_their_state(make_lab
     assert record is not None
     assert record.kept
 
+    lab.up(fresh=True)
+
+    assert lab.client("rds").describe_db_instances()["DBInstances"] == [], "fresh discards what was kept"
+
+
+def test_a_lab_whose_world_was_not_finished_is_begun_anew(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.up()
+    half = daemon(lab)
+    record = Record.read(lab.directory)
+    assert record is not None
+    record.model_copy(update={"ready": False}).write(lab.directory)
+    assert lab.running() is None
+    assert lab.up() is True
+    assert not half.is_running()
+
 
 def test_with_auth_on_a_stranger_does_not_reach_rds(make_lab: MakeLab) -> None:
     lab = make_lab()

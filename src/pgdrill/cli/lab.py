@@ -28,7 +28,7 @@ DirectoryOption = Annotated[
     typer.Option(
         "--directory",
         envvar="PGDRILL_LAB",
-        help="Where the lab lives.  [default: /var/lib/pgdrill/lab for root, else $XDG_STATE_HOME/pgdrill/lab]",
+        help="Where the lab lives: /var/lib/pgdrill/lab for root, else $XDG_STATE_HOME/pgdrill/lab, unless given.",
         show_default=False,
     ),
 ]
@@ -79,7 +79,8 @@ def up(
 
     asked = {"port": port, "amcheck": amcheck, "archive_every": archive_every}
     given = {name: value for name, value in asked.items() if value is not None}
-    began = lab.up(Settings.model_validate(given), fresh=fresh)
+    with err.status("starting the lab"):
+        began = lab.up(Settings.model_validate(given), fresh=fresh)
     if as_json:
         print_json({"began": began, "environment": lab.environment})
         return
@@ -100,7 +101,8 @@ def down(
 ) -> None:
     """End the lab and everything of it that runs, also after a crash; remove its directory."""
     lab = _lab(directory)
-    ran = lab.down(keep=keep_state)
+    with err.status("ending the lab"):
+        ran = lab.down(keep=keep_state)
     state = "state kept" if keep_state else "nothing left"
     err.print(f"{'lab is down' if ran else 'no lab ran'} in {lab.directory}: {state}", soft_wrap=True)
 

@@ -53,12 +53,15 @@ def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, psu
     return record, process
 
 
-def end(directory: Path, record: Record | None) -> None:
-    """End the daemon if it lives, which saves its state, then whatever of the lab still runs."""
+def end(directory: Path, record: Record | None, *, keep: bool) -> None:
+    """End the daemon if it lives, then whatever of the lab still runs.
+
+    With `keep` the daemon stops its servers and saves its state; else there is nothing to wait for.
+    """
     process = record.process() if record else None
     if process:
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
+            process.terminate() if keep else process.kill()
         _await_end([process], STOP_TIMEOUT)
     cluster.kill_orphans(directory)
     _await_end(_marked(directory), 2.0)

@@ -146,6 +146,7 @@ async def _serve(listener: int, doorway: Doorway) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 0.5  # idle connections of clients that stay alive are not waited for
     config.accesslog = None
+    config.loglevel = "WARNING"
 
     await serve(doorway, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type] # ASGI, as plain dicts
 

@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,15 @@ def default_directory() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/pgdrill/lab")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "pgdrill" / "lab"
+
+
+def past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what lets clients past a proxy, if there is one, to this machine itself; both spellings are read."""
+    if not any(environ.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):
+        return {}
+    hosts = (environ.get("no_proxy") or environ.get("NO_PROXY") or "").split(",")
+    past = ",".join([*(host for host in hosts if host and host != "127.0.0.1"), "127.0.0.1"])
+    return {"NO_PROXY": past, "no_proxy": past}
 
 
 class Lab:
@@ -69,7 +78,7 @@ class Lab:
             "AWS_DEFAULT_REGION": record.regions[0],
             "PGSSLROOTCERT": str(self.directory / "tls" / "ca.pem"),
             "PGDRILL_PLAN": str(self.plan_path),
-        }
+        } | past_proxies(os.environ)
 
     def world(self, region: str | None = None) -> world.World:
         """Return what `up` made in a region; the primary one unless named."""
@@ -107,7 +116,7 @@ class Lab:
                     raise NotRunnable(f"a lab runs in {where!r}", hint="end it first: pgdrill lab down")
                 return False
             record = Record.read(self.directory)
-            daemon.end(self.directory, record)
+            daemon.end(self.directory, record, keep=False)
             kept = record if record and record.kept and not fresh else None
             if kept is None:
                 self._clear()
@@ -117,7 +126,7 @@ class Lab:
             try:
                 self._start(kept, base.model_copy(update=given), binaries.major)
             except BaseException:
-                daemon.end(self.directory, Record.read(self.directory))
+                daemon.end(self.directory, Record.read(self.directory), keep=False)
                 raise
         return True
 
@@ -131,7 +140,7 @@ class Lab:
         with self._held(make=False):
             record = Record.read(self.directory)
             ran = record is not None and record.process() is not None
-            daemon.end(self.directory, record)
+            daemon.end(self.directory, record, keep=keep)
             if not keep:
                 self._clear()
                 self.directory.rmdir()

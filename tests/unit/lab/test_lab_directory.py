@@ -8,7 +8,7 @@ import pytest
 
 from pgdrill.errors import NotRunnable
 from pgdrill.lab import daemon, world
-from pgdrill.lab.lab import Lab, default_directory
+from pgdrill.lab.lab import Lab, default_directory, past_proxies
 from pgdrill.lab.record import Record
 from pgdrill.plan import Plan
 
@@ -87,3 +87,17 @@ def test_the_labs_plan_is_a_valid_plan(tmp_path: Path) -> None:
     assert (plan.stack.region, plan.stack.dr_region) == ("ap-southeast-1", "ap-northeast-1")
     assert plan.database(None).instance == "shop-production"
     assert plan.drill.security_groups == ("sg-1",)
+
+
+@pytest.mark.parametrize(
+    ("environ", "past"),
+    [
+        ({}, None),
+        ({"NO_PROXY": "intranet"}, None),
+        ({"HTTP_PROXY": "http://proxy:3128"}, "127.0.0.1"),
+        ({"http_proxy": "http://proxy:3128", "NO_PROXY": "a,127.0.0.1,b"}, "a,b,127.0.0.1"),
+        ({"ALL_PROXY": "http://proxy:3128", "no_proxy": "a", "NO_PROXY": "b"}, "a,127.0.0.1"),
+    ],
+)
+def test_the_lab_is_reached_past_a_proxy(environ: dict[str, str], past: str | None) -> None:
+    assert past_proxies(environ) == ({"NO_PROXY": past, "no_proxy": past} if past else {})
