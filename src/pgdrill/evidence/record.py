@@ -155,6 +155,7 @@ class Summary(Model):
     reason: str
     rto_usable: float | None
     rto_objective: float
+    rpo_exposure: float | None
     rpo_worst_case: float | None
     rpo_objective: float
     examined_bytes: int | None
@@ -171,6 +172,7 @@ class Summary(Model):
             reason=evidence.verdict_reason,
             rto_usable=evidence.rto.usable,
             rto_objective=evidence.rto.objective,
+            rpo_exposure=evidence.rpo.exposure_at_start,
             rpo_worst_case=evidence.rpo.worst_case,
             rpo_objective=evidence.rpo_objective,
             examined_bytes=evidence.examined.bytes,

@@ -41,6 +41,7 @@ def report(evidence: Evidence, teardown: Teardown | None = None, past: Sequence[
             (verdict, sum(finding.verdict is verdict for finding in evidence.findings))
             for verdict in wording.URGENCY
         ],
+        judged={finding.check: finding.verdict for finding in evidence.findings},
         reproduce=reproduce(evidence),
         damage_shown=DAMAGE_SHOWN,
     )

@@ -98,14 +98,14 @@ def trend(past: Sequence[Summary]) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("drill", overflow="fold")
     table.add_column("verdict", no_wrap=True)
-    for name in ("usable", "at worst", "read"):
+    for name in ("usable", "at risk", "read"):
         table.add_column(name, justify="right", no_wrap=True)
     for summary in reversed(past):
         table.add_row(
             _text(summary.drill),
             Text(f"{SYMBOL[summary.verdict]} {VERDICT[summary.verdict]}", style=STYLE[summary.verdict]),
             _figure(summary.rto_usable),
-            _figure(summary.rpo_worst_case),
+            _figure(summary.rpo_exposure),
             Text("-" if summary.examined_bytes is None else size(summary.examined_bytes)),
         )
     return table
@@ -133,11 +133,8 @@ def _restored(evidence: Evidence, teardown: Teardown | None) -> RenderableType:
         ("point", f"{KIND[point.kind]} {point.id}"),
         ("data as of", moment(point.recovers_to)),
         ("RTO", f"{_against(rto.usable, rto.objective)}; verified {_after(rto.verified)}"),
-        ("RPO", f"worst case {_against(rpo.worst_case, evidence.rpo_objective)}"),
-        (
-            "",
-            f"exposure at start {duration(rpo.exposure_at_start)}, lag of point {duration(rpo.lag_of_point)}",
-        ),
+        ("RPO", f"exposure at start {_against(rpo.exposure_at_start, evidence.rpo_objective)}"),
+        ("", f"worst case {duration(rpo.worst_case)}, lag of point {duration(rpo.lag_of_point)}"),
         ("", f"from {rpo.basis}"),
         ("read", _examined(evidence)),
         ("torn down", _torn_down(teardown)),
@@ -165,8 +162,8 @@ def _timeline(evidence: Evidence, teardown: Teardown | None) -> RenderableType:
 def _against(seconds: float | None, objective: float) -> str:
     if seconds is None:
         return f"not measured (objective {duration(objective)})"
-    missed = ", MISSED" if seconds > objective else ""
-    return f"{duration(seconds)} ({share(seconds, objective)} of {duration(objective)}{missed})"
+    over = ", over" if seconds > objective else ""
+    return f"{duration(seconds)} ({share(seconds, objective)} of {duration(objective)}{over})"
 
 
 def _after(seconds: float | None) -> str:

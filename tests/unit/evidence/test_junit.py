@@ -32,11 +32,11 @@ def test_each_check_is_one_case_and_each_verdict_its_own_result() -> None:
     assert results["collations"] == ["error"]
     assert results["assertions"] == ["skipped"]
     assert results["rows"] == []
-    assert counts(only) == (9, 1, 1, 1)
+    assert counts(only) == (11, 1, 1, 1)
 
 
 def test_a_passed_drill_has_no_failure_and_no_error() -> None:
-    assert counts(suite(drill_junit(drilled()))) == (8, 0, 0, 1)
+    assert counts(suite(drill_junit(drilled()))) == (10, 0, 0, 1)
 
 
 def test_a_failure_names_the_damage_and_what_to_do() -> None:
@@ -67,7 +67,7 @@ def test_a_drill_that_never_restored_is_an_error() -> None:
 
 def test_a_drill_worse_than_its_checks_is_not_green() -> None:
     only = suite(drill_junit(drilled(verdict=Verdict.FAILED, verdict_reason="RTO missed")))
-    assert counts(only) == (9, 1, 0, 1)
+    assert counts(only) == (11, 1, 0, 1)
 
 
 def test_properties_tell_what_was_measured_and_leave_out_what_was_not() -> None:

@@ -86,6 +86,8 @@ evil = damaged(
     ),
 )
 late = drilled(
+    verdict=Verdict.FAILED,
+    findings=(Finding(check="rto", verdict=Verdict.FAILED, reason="usable 15.3 s, objective 10 s"),),
     rto=Rto(usable=15.3, verified=31.5, objective=10),
     rpo=Rpo(lag_of_point=1, exposure_at_start=2, worst_case=99999, basis="the point's own times"),
 )
@@ -178,18 +180,21 @@ def test_times_stand_beside_their_objectives() -> None:
     text = Page(VARIETIES["passed"]).text
     assert "Usable 15.3 s under 1 % of the objective, 4 h" in text
     assert "Worst case 6 h 06 min 98 % of the objective, 6 h 15 min" in text
-    assert "missed" not in text
+    assert "Usable after 15.3 s objective 4 h, met" in text
+    assert "At risk at the start 5 min 30 s objective 6 h 15 min, met" in text
+    assert "over" not in re.findall(r"objective, [^:.]*: (\w+)", text)
 
 
 def test_a_missed_objective_is_told_in_a_word() -> None:
     text = Page(VARIETIES["late"]).text
-    assert "Usable 15.3 s 153 % of the objective, 10 s: missed" in text
-    assert "Worst case 1 d 03 h 445 % of the objective, 6 h 15 min: missed" in text
+    assert "Usable after 15.3 s objective 10 s, missed" in text
+    assert "Usable 15.3 s 153 % of the objective, 10 s: over" in text
+    assert "Worst case 1 d 03 h 445 % of the objective, 6 h 15 min: over" in text
 
 
 def test_what_was_not_measured_is_not_called_met() -> None:
     text = Page(VARIETIES["never started"]).text
-    assert "Usable not measured objective 4 h: not proved" in text
+    assert "Usable after not measured objective 4 h At risk" in text
     assert "No check was run." in text
     assert re.search(r"\bmet\b", text) is None
 
@@ -207,7 +212,7 @@ def test_the_first_drill_has_no_trend() -> None:
 def test_what_did_not_pass_comes_first_with_what_to_do_next() -> None:
     page = Page(VARIETIES["failed"])
     found = re.findall(r'<tr role="row" class="(failed|inconclusive|passed|not_asked)">\s*<td', page.html)
-    assert found == ["failed", "inconclusive", *["passed"] * 6, "not_asked"]
+    assert found == ["failed", "inconclusive", *["passed"] * 8, "not_asked"]
     assert "Next: Restore an older point and drill it: pgdrill drill run --point oldest" in page.text
 
 
