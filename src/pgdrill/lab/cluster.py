@@ -221,6 +221,7 @@ class Cluster:
                 f"PostgreSQL in {self.directory} (process {pid}) did not stop in {PATIENCE:.0f} s",
                 hint=f"read its log, {self.log}, then: kill -QUIT {pid}",
             )
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     def sql(
         self, database: str, query: Query, params: Sequence[Any] | Mapping[str, Any] = ()
