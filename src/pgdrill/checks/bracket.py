@@ -94,6 +94,11 @@ def told(verdict: Verdict, found: Sequence[Difference], what: str, *, hint: str,
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 database`, `2 databases`."""
+    return f"{number} {noun if number == 1 else noun + 's'}"
+
+
 def against(bracket: Bracket[Any]) -> str:
     """Say which seals there are."""
     if bracket.before is not None and bracket.after is not None:

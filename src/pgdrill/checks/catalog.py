@@ -74,7 +74,8 @@ def judge(fact: CatalogFact, case: Case) -> Judgement:
         [one for one in found if not _own(one, fact.role)],
         "object",
         hint="was it changed by hand in the copy? else the backup is of another moment or incomplete: drill another point",
-        coverage=f"{count} objects in {len(fact.objects) - 1} databases, {bracket.against(sealed)}",
+        coverage=f"{bracket.counted(count, 'object')} in {bracket.counted(len(fact.objects) - 1, 'database')},"
+        f" {bracket.against(sealed)}",
     )
 
 

@@ -10,7 +10,7 @@ Source: PostgreSQL documentation, ALTER COLLATION ... REFRESH VERSION, pg_collat
         pg_database_collation_actual_version (15 and later).
 """
 
-from pgdrill.checks.bracket import SHOWN
+from pgdrill.checks.bracket import SHOWN, counted
 from pgdrill.checks.check import Case, Check
 from pgdrill.database import Server
 from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
@@ -74,7 +74,7 @@ def judge(fact: CollationsFact, _case: Case) -> Judgement:
     changed = [(database, one) for database, one in every if one.recorded is not None and one.users]
     unused = sum(1 for _, one in every if one.recorded is not None and not one.users)
     unrecorded = sum(1 for _, one in every if one.recorded is None and one.users)
-    coverage = f"{len(fact.databases)} databases"
+    coverage = counted(len(fact.databases), "database")
     coverage += f"; {unused} changed that no index uses" if unused else ""
     coverage += f"; {unrecorded} in use whose version was never recorded" if unrecorded else ""
     if not changed:
@@ -84,6 +84,7 @@ def judge(fact: CollationsFact, _case: Case) -> Judgement:
             coverage=coverage,
         )
     database, first = changed[0]
+    users = sum(one.users for _, one in changed)
     damage = [
         Damage(
             database=base,
@@ -96,11 +97,11 @@ def judge(fact: CollationsFact, _case: Case) -> Judgement:
     return Judgement(
         verdict=Verdict.FAILED,
         reason=f"{first.collation} of database {database} was recorded as version {first.recorded} and is"
-        f" {first.actual}; {sum(one.users for _, one in changed)} indexes or partitioned tables depend on such changes",
+        f" {first.actual}; {counted(users, 'object')} built under the old rules",
         hint="REINDEX what is named, then ALTER COLLATION (or DATABASE) ... REFRESH VERSION; plan its time in a recovery",
         coverage=coverage,
         damage=tuple(damage[:SHOWN]),
-        damaged=sum(one.users for _, one in changed),
+        damaged=users,
     )
 
 

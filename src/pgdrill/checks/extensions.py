@@ -94,7 +94,7 @@ def judge(fact: ExtensionsFact, case: Case) -> Judgement:
         )
     count = sum(len(extensions) for extensions in fact.databases.values())
     tried = sum(one.tried for extensions in fact.databases.values() for one in extensions.values())
-    coverage = f"{count} extensions in {len(fact.databases)} databases, {tried} libraries loaded"
+    coverage = f"{bracket.counted(count, 'extension')} in {bracket.counted(len(fact.databases), 'database')}, libraries loaded: {tried}"
     if not found and not known and case.point is not None:
         return bracket.NO_SEAL
     if not known:

@@ -93,12 +93,12 @@ def judge(fact: SettingsFact, case: Case) -> Judgement:
             found,
             "encoding or collation of database",
             hint="text sorts and compares otherwise than in production; restore to an engine with the same locales",
-            coverage=f"{len(fact.databases)} databases, {bracket.against(sealed)}",
+            coverage=f"{bracket.counted(len(fact.databases), 'database')}, {bracket.against(sealed)}",
         )
     return Judgement(
         verdict=Verdict.PASSED,
         reason=f"PostgreSQL {fact.version}, checksums on, locales as in production" + _told(fact, sealed),
-        coverage=f"{len(fact.databases)} databases, {bracket.against(sealed)}",
+        coverage=f"{bracket.counted(len(fact.databases), 'database')}, {bracket.against(sealed)}",
     )
 
 

@@ -14,7 +14,7 @@ Source: pg_cron (cron.job.active; runs only when preloaded); PostgreSQL document
 import psycopg
 
 from pgdrill.checks import access
-from pgdrill.checks.bracket import SHOWN
+from pgdrill.checks.bracket import SHOWN, counted
 from pgdrill.checks.check import Case, Check
 from pgdrill.database import Connection, Server
 from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
@@ -95,7 +95,7 @@ def judge(fact: SideEffectsFact, case: Case) -> Judgement:
     allowed = {one.object for one in case.checks.allowed_side_effects}
     acting = [one for one in _acting(fact) if one.object not in allowed]
     resting = [one.object for effects in fact.databases.values() for one in effects if not one.acts]
-    coverage = f"{len(fact.databases)} databases"
+    coverage = counted(len(fact.databases), "database")
     if resting:
         shown = ", ".join(resting[:SHOWN]) + (" ..." if len(resting) > SHOWN else "")
         coverage += f"; acts only if called: {shown}"
@@ -135,7 +135,7 @@ def _acting(fact: SideEffectsFact) -> list[Damage]:
             Damage(
                 database=database,
                 object="extension pg_cron",
-                what=f"is preloaded and has {jobs} active jobs"
+                what=f"is preloaded and has {counted(jobs, 'active job')}"
                 if jobs > 0
                 else "is preloaded and hides its jobs",
             )

@@ -17,7 +17,7 @@ def test_a_catalog_as_it_was_passes_and_counts_its_objects() -> None:
         Verdict.PASSED,
         "every object is as it was in production",
     )
-    assert judgement.coverage == "3 objects in 1 databases, against the seals before and after the point"
+    assert judgement.coverage == "3 objects in 1 database, against the seals before and after the point"
 
 
 def test_an_object_that_is_missing_or_altered_fails_and_is_named() -> None:

@@ -16,7 +16,7 @@ def mismatch(recorded: str | None = "153.14", users: int = 2) -> CollationsFact:
 
 def test_versions_that_are_the_same_pass() -> None:
     judgement = CHECK.judge(CollationsFact(databases={"shop": ()}), by_itself("collations"))
-    assert (judgement.verdict, judgement.coverage) == (Verdict.PASSED, "1 databases")
+    assert (judgement.verdict, judgement.coverage) == (Verdict.PASSED, "1 database")
 
 
 def test_indexes_built_under_other_rules_fail_and_are_named() -> None:
@@ -24,7 +24,7 @@ def test_indexes_built_under_other_rules_fail_and_are_named() -> None:
     assert judgement.verdict is Verdict.FAILED
     assert judgement.reason == (
         "shop.phone_book of database shop was recorded as version 153.14 and is 153.120;"
-        " 2 indexes or partitioned tables depend on such changes"
+        " 2 objects built under the old rules"
     )
     assert [one.object for one in judgement.damage] == ["shop.a", "shop.b"]
     assert judgement.damaged == 2
@@ -34,7 +34,7 @@ def test_a_changed_collation_that_nothing_uses_and_one_never_recorded_are_told()
     unused = CHECK.judge(mismatch(users=0), by_itself("collations"))
     assert (unused.verdict, unused.coverage) == (
         Verdict.PASSED,
-        "1 databases; 1 changed that no index uses",
+        "1 database; 1 changed that no index uses",
     )
     unrecorded = CHECK.judge(mismatch(recorded=None), by_itself("collations"))
     assert unrecorded.verdict is Verdict.PASSED

@@ -13,7 +13,7 @@ def test_extensions_as_in_production_pass() -> None:
     judgement = CHECK.judge(fact(), case("extensions", fact(), fact()))
     assert (judgement.verdict, judgement.coverage) == (
         Verdict.PASSED,
-        "1 extensions in 1 databases, 1 libraries loaded",
+        "1 extension in 1 database, libraries loaded: 1",
     )
 
 

@@ -30,7 +30,7 @@ def test_what_acts_only_when_called_is_told_and_passes() -> None:
     judgement = judged(Effect(object="foreign server warehouse", acts=False))
     assert (judgement.verdict, judgement.coverage) == (
         Verdict.PASSED,
-        "1 databases; acts only if called: foreign server warehouse",
+        "1 database; acts only if called: foreign server warehouse",
     )
 
 
@@ -71,6 +71,6 @@ def test_what_the_plan_allows_passes_and_is_told() -> None:
     judgement = judged(FEED, allowed=("subscription feed",))
     assert (judgement.verdict, judgement.coverage) == (
         Verdict.PASSED,
-        "1 databases; allowed by the plan: subscription feed",
+        "1 database; allowed by the plan: subscription feed",
     )
     assert judged(FEED, allowed=("subscription other",)).verdict is Verdict.FAILED
