@@ -42,10 +42,10 @@ def begin(
     trigger: record.Trigger,
     operator: str | None = None,
 ) -> Drill:
-    """Return a drill before its first step. The same database at the same second is the same drill."""
+    """Return a drill before its first step. The same database at the same moment is the same drill."""
     examination.asked(ALL, plan.checks)
     return Drill(
-        id=f"{now:%Y%m%dt%H%M%Sz}-{database.name}",
+        id=f"{now:%Y%m%dt%H%M%S}{now.microsecond // 1000:03d}z-{database.name}",
         database=database.name,
         source=database.instance,
         wanted=wanted,

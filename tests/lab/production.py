@@ -1,4 +1,4 @@
-"""A small production in a lab: an instance with a shop, a ledger that has beaten, and a way to drill it."""
+"""A production in a lab: an instance with data, a ledger that has beaten, and a way to drill it."""
 
 import json
 import os
@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-
-import psycopg
 
 from pgdrill import conduct, drill, ledger, points
 from pgdrill.cell import Cell
@@ -19,11 +17,12 @@ from pgdrill.evidence.record import Evidence, Trigger
 from pgdrill.lab import shop
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock, RecoveryPoint
-from pgdrill.plan import DatabasePlan, Plan
+from pgdrill.plan import Checks, DatabasePlan, Plan
 from pgdrill.state import Drill
 
 PASSWORD = "correct-horse-battery"
 ROWS = 4000
+FEW = Checks(skip=("catalog", "heap", "indexes", "constraints", "collations", "extensions", "side_effects"))
 
 Report = Callable[[Drill, str], None]
 
@@ -53,15 +52,24 @@ def tick(wait: float) -> Clock:
 
 
 class Production:
-    """`master` is the address of production's master user, `point` a snapshot with its seals."""
+    """`master` is the address of production's master user, `point` a snapshot with its seals.
 
-    def __init__(self, lab: Lab, rows: int = ROWS) -> None:
+    With `rows` it holds the shop with one of every kind of object; without, one table, for the many drills that
+    are about RDS and not about content.
+    """
+
+    def __init__(self, lab: Lab, rows: int | None = None, checks: Checks | None = None) -> None:
         self.lab = lab
-        self.plan = Plan.load(lab.plan_path)
+        self.plan = Plan.load(lab.plan_path).model_copy(update={"checks": checks or Checks()})
         self.cell = Cell.open(self.plan)
         self.database: DatabasePlan = self.plan.database(None)
         self.master = self._create()
-        shop.load(self.master, rows=rows)
+        if rows:
+            shop.load(self.master, rows=rows)
+        else:
+            self.execute(
+                "CREATE TABLE orders AS SELECT i AS id, i % 7 AS total FROM generate_series(1, 1000) i"
+            )
         role = {"username": ledger.ROLE, "password": secrets.token_urlsafe(24)}
         lab.client("secretsmanager").create_secret(Name=self.database.secret, SecretString=json.dumps(role))
         ledger.install(Server(self.master, clock()), role["password"], role=role["username"])
@@ -99,16 +107,11 @@ class Production:
             session.execute(statement.encode())
 
     def sessions(self) -> int:
-        """Return how many sessions production has ever had in the databases that a drill looks at."""
-        with psycopg.connect(
-            host=self.master.host,
-            port=self.master.port,
-            user=self.master.user,
-            password=self.master.password,
-            dbname="postgres",
-        ) as session:
-            row = session.execute("SELECT sum(sessions) FROM pg_stat_database WHERE datname <> 'postgres'")
-            return int((row.fetchone() or (0,))[0] or 0)
+        """Return how many sessions production's own database has ever had; asked over another one."""
+        with shop.connect(self.master, "postgres") as session:
+            row = session.execute("SELECT sessions FROM pg_stat_database WHERE datname = 'shop'").fetchone()
+            assert row is not None
+            return int(row[0])
 
     def begin(self, wanted: str | None = None, plan: Plan | None = None) -> Drill:
         return drill.begin(
