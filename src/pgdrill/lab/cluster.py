@@ -9,7 +9,6 @@ import hashlib
 import os
 import pwd
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -26,59 +25,15 @@ import psycopg
 from psycopg import sql
 
 from pgdrill.errors import Broken
-from pgdrill.lab import postgres
+from pgdrill.lab import configuration, moment, postgres
+from pgdrill.lab.configuration import ADMIN
 from pgdrill.lab.postgres import Binaries
+from pgdrill.lab.processes import POLL, gone, is_postmaster, postmasters
 from pgdrill.lab.tls import Certificate
 
 Query = str | sql.SQL | sql.Composed
 
-ADMIN = "rdsadmin"
-MOMENT = "backup_moment"  # a file in a backup: the moment whose data it holds
-POLL = 0.01
 PATIENCE = 120.0  # seconds for a stop or an archived segment; a start takes what recovery takes
-
-# A lab's power does not fail, and what it tests is damage done on purpose: so nothing waits for the disk.
-SETTINGS = {
-    "fsync": "off",
-    "full_page_writes": "on",
-    "shared_buffers": "32MB",
-    "max_connections": "100",
-    "max_wal_size": "512MB",
-    "wal_level": "replica",
-    "archive_mode": "on",
-    "password_encryption": "scram-sha-256",
-    "log_line_prefix": "%m [%p] ",
-    "log_timezone": "UTC",
-    "timezone": "UTC",
-    "logging_collector": "off",
-}
-
-# The roles that an RDS instance has apart from its master user, and what they may do.
-# Source: RDS User Guide, "Understanding the rds_superuser role".
-ROLES = """
-CREATE ROLE rds_superuser NOLOGIN;
-CREATE ROLE rds_replication NOLOGIN;
-CREATE ROLE rds_password NOLOGIN;
-CREATE ROLE rds_iam NOLOGIN;
-GRANT pg_monitor, pg_signal_backend, pg_checkpoint, rds_replication, rds_password TO rds_superuser
-  WITH ADMIN OPTION;
-GRANT SET ON PARAMETER session_replication_role TO rds_superuser;
-"""
-# Up to 15 CREATEROLE is enough to grant these; from 16 on the option is needed, without the membership itself.
-READ_ALL = """
-GRANT pg_read_all_data, pg_write_all_data TO rds_superuser WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
-"""
-HEARTBEAT = """
-CREATE TABLE rds_heartbeat2 (id int PRIMARY KEY, value bigint NOT NULL);
-INSERT INTO rds_heartbeat2 VALUES (1, 0);
-"""
-
-# No line for unencrypted TCP: the server's refusal is then, word for word, that of rds.force_ssl.
-HBA = f"""
-local all,replication {ADMIN} peer map=lab
-host all,replication {ADMIN} all reject
-hostssl all all 127.0.0.1/32 scram-sha-256
-"""
 
 
 class Cluster:
@@ -93,6 +48,7 @@ class Cluster:
         self.data = self.directory / "data"
         self.archive = self.directory / "archive"
         self.log = self.directory / "postgresql.log"
+        self.sockets = sockets_of(self.directory)
 
     # -- making -----------------------------------------------------------------------------------------------
 
@@ -118,19 +74,22 @@ class Cluster:
         Raises:
             Broken: the target lies before the backup's own moment, so the data would silently be later.
         """
-        command = f"cp {shlex.quote(str(archive.absolute())).replace('%', '%%')}/%f %p"
-        settings = {"restore_command": command, "recovery_target_action": "promote", "hot_standby": "off"}
+        settings = {
+            "restore_command": configuration.restore_command(archive),
+            "recovery_target_action": "promote",
+            "hot_standby": "off",
+        }
         if target is not None:
-            moment = datetime.fromisoformat((self.data / MOMENT).read_text(encoding="ascii"))
-            if target < moment:
+            earliest = moment.read(self.data)
+            if target < earliest:
                 raise Broken(
-                    f"target {target.isoformat()} lies before the backup's own moment, {moment.isoformat()}",
+                    f"target {target.isoformat()} lies before the backup's own moment, {earliest.isoformat()}",
                     hint="recover from an earlier backup",
                 )
             settings["recovery_target_time"] = target.astimezone(UTC).isoformat(
                 sep=" ", timespec="microseconds"
             )
-        self._write("recovery-target.conf", _conf(settings))
+        self._write("recovery-target.conf", configuration.conf(settings))
         self._write("recovery.signal", "")
 
     def destroy(self) -> None:
@@ -142,19 +101,13 @@ class Cluster:
     # -- running ----------------------------------------------------------------------------------------------
 
     @property
-    def sockets(self) -> Path:
-        """The folder of the Unix socket: short, since a socket's path must stay under about 100 characters."""
-        name = hashlib.sha256(str(self.directory.resolve()).encode()).hexdigest()[:12]
-        return Path("/tmp") / f"pgdrill-{name}"  # noqa: S108  # owner and mode are checked in `start`
-
-    @property
     def pid(self) -> int | None:
         """The postmaster's process id, if it runs: a stale file, or one whose number was reused, does not count."""
         try:
             pid = int(self._pid_file()[0])
         except (IndexError, ValueError):
             return None
-        return pid if _is_postmaster(pid, self.data) else None
+        return pid if is_postmaster(pid, self.data) else None
 
     @property
     def running(self) -> bool:
@@ -216,7 +169,7 @@ class Cluster:
         if pid is None:
             return
         os.kill(pid, signal.SIGQUIT if immediate else signal.SIGINT)
-        if not _gone(pid, self.data, PATIENCE):
+        if not gone(pid, self.data, PATIENCE):
             raise Broken(
                 f"PostgreSQL in {self.directory} (process {pid}) did not stop in {PATIENCE:.0f} s",
                 hint=f"read its log, {self.log}, then: kill -QUIT {pid}",
@@ -268,8 +221,7 @@ class Cluster:
     def back_up(self, target: Path) -> datetime:
         """Take a physical base backup into `target` and return the moment whose data it holds.
 
-        What was committed up to that moment is in it, and nothing later: it is the time of the last commit in
-        the backup's own WAL or, with none, a moment between its start and its end.
+        What was committed up to that moment is in it, and nothing later.
         """
         self.own(target)
         try:
@@ -277,12 +229,10 @@ class Cluster:
                 "pg_basebackup", "-h", self.sockets, "-p", str(self.port), "-U", ADMIN, "-D", target,
                 "--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest",
             )  # fmt: skip
-            moment = _last_commit(target, self.binaries) or _modified(target / "backup_label")
+            return moment.stamp(target, self.binaries)
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
-        (target / MOMENT).write_text(moment.isoformat(), encoding="ascii")
-        return moment
 
     def archive_now(self) -> datetime:
         """Archive all that is committed, and return the moment that can now be restored to.
@@ -296,12 +246,12 @@ class Cluster:
         """
         with self.session(ADMIN) as session:
             with session.transaction():
-                moment = session.execute("SELECT clock_timestamp()").fetchone()
+                now = session.execute("SELECT clock_timestamp()").fetchone()
                 session.execute(
                     "UPDATE rds_heartbeat2 SET value = extract(epoch FROM clock_timestamp()) * 1000"
                 )
             segment = session.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()
-        if moment is None or segment is None:
+        if now is None or segment is None:
             raise AssertionError("a SELECT without FROM returns one row")
         deadline = time.monotonic() + PATIENCE
         while not (self.archive / str(segment[0])).exists():
@@ -311,30 +261,27 @@ class Cluster:
                     hint=f"read the log, {self.log}",
                 )
             time.sleep(POLL)
-        at: datetime = moment[0]
+        at: datetime = now[0]
         return at.astimezone(UTC)
 
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _configure(self, port: int, settings: Mapping[str, str], certificate: Certificate | None) -> None:
-        archived = shlex.quote(str(self.archive)).replace("%", "%%")
-        own = SETTINGS | {
+        own = configuration.SETTINGS | {
             "port": str(port),
             "listen_addresses": "127.0.0.1" if certificate else "",
             "unix_socket_directories": str(self.sockets),
-            # Complete or absent under its name; archived once more after a crash it must be the same.
-            "archive_command": f"if test -f {archived}/%f; then cmp -s %p {archived}/%f;"
-            f" else cp %p {archived}/.%f && mv {archived}/.%f {archived}/%f; fi",
+            "archive_command": configuration.archive_command(self.archive),
         }
         if certificate:
             own |= {"ssl": "on", "ssl_cert_file": "server.pem", "ssl_key_file": "server.key"}
             self._write("server.pem", certificate.certificate.read_text())
             self._write("server.key", certificate.key.read_text())
         includes = "".join(f"include_if_exists '{name}.conf'\n" for name in ("rds", "recovery-target"))
-        self._write("postgresql.conf", _conf(own | dict(settings)) + includes)
-        self._write("pg_hba.conf", HBA)
+        self._write("postgresql.conf", configuration.conf(own | dict(settings)) + includes)
+        self._write("pg_hba.conf", configuration.HBA)
         us = {pwd.getpwuid(uid).pw_name for uid in (os.geteuid(), self.directory.stat().st_uid)}
-        self._write("pg_ident.conf", "".join(f'lab "{name}" {ADMIN}\n' for name in sorted(us)))
+        self._write("pg_ident.conf", configuration.ident(us))
 
     def _make_directory(self) -> None:
         if self.data.exists():
@@ -385,37 +332,34 @@ class Cluster:
 def kill_orphans(root: Path) -> list[Path]:
     """Stop every PostgreSQL server whose data lies below `root`, and return the data folders.
 
-    Found by the processes themselves, so that neither a removed folder nor a stale file hides one.
-
     Raises:
         Broken: one does not end.
     """
-    below = root.resolve()
     stopped = []
-    for process in psutil.process_iter():
-        data = _data_of(process)
-        if data is None or below not in data.parents or _data_of_parent(process) == data:
-            continue
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGQUIT)
-        if not _gone(process.pid, data, 10.0):
+    for process, data in postmasters(root):
+        for number in (signal.SIGQUIT, signal.SIGKILL):
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-            if not _gone(process.pid, data, 10.0):
-                raise Broken(
-                    f"PostgreSQL in {data} (process {process.pid}) does not end", hint="end it by hand"
-                )
+                process.send_signal(number)
+            if gone(process.pid, data, 10.0):
+                break
+        else:
+            raise Broken(f"PostgreSQL in {data} (process {process.pid}) does not end", hint="end it by hand")
+        shutil.rmtree(sockets_of(data.parent), ignore_errors=True)
         stopped.append(data)
-        shutil.rmtree(Cluster(data.parent, Binaries(Path(), 0, "")).sockets, ignore_errors=True)
     return stopped
+
+
+def sockets_of(directory: Path) -> Path:
+    """Return the folder of a cluster's Unix socket, whose path must stay under about 100 characters."""
+    name = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:12]
+    return Path("/tmp") / f"pgdrill-{name}"  # noqa: S108  # whose it is, is checked before every start
 
 
 def _template(binaries: Binaries) -> Path:
     """Return the data of a cluster as RDS has it, made once for each version and kept in the cache."""
-    recipe = f"{binaries} {ROLES} {READ_ALL} {HEARTBEAT} {postgres.runner()}"
-    home = (
-        postgres.cache() / f"template-{binaries.version}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    )
+    statements = configuration.ROLES + (configuration.GRANTABLE if binaries.major >= 16 else "")
+    recipe = hashlib.sha256(f"{binaries} {statements} {configuration.HEARTBEAT}".encode()).hexdigest()[:12]
+    home = postgres.cache() / f"template-{binaries.version}-{recipe}"
     if not home.exists():
         with postgres.aside(home) as building:
             made = Cluster(building, binaries)
@@ -427,12 +371,11 @@ def _template(binaries: Binaries) -> Path:
             )  # fmt: skip
             made.start(1, {"archive_mode": "off"})
             try:
-                made.sql("postgres", ROLES + (READ_ALL if binaries.major >= 16 else ""))
+                made.sql("postgres", statements)
                 made.sql("postgres", f"CREATE DATABASE {ADMIN}")
-                made.sql(ADMIN, HEARTBEAT)
+                made.sql(ADMIN, configuration.HEARTBEAT)
             finally:
                 made.stop()
-            shutil.rmtree(made.sockets, ignore_errors=True)
     return home / "data"
 
 
@@ -446,56 +389,3 @@ def _give(path: Path) -> None:
     account = postgres.runner()
     if account:
         os.chown(path, account["user"], account["group"])
-
-
-def _last_commit(backup: Path, binaries: Binaries) -> datetime | None:
-    wal = backup / "pg_wal"
-    segments = sorted(file.name for file in wal.iterdir() if re.fullmatch("[0-9A-F]{24}", file.name))
-    records = binaries.run("pg_waldump", "-r", "Transaction", "-p", wal, segments[0], segments[-1])
-    commits = re.findall(r"desc: COMMIT (\S+ \S+) UTC", records)
-    return datetime.fromisoformat(commits[-1]).replace(tzinfo=UTC) if commits else None
-
-
-def _modified(file: Path) -> datetime:
-    return datetime.fromtimestamp(file.stat().st_mtime, UTC)
-
-
-def _conf(settings: Mapping[str, str]) -> str:
-    return "".join(
-        "{} = '{}'\n".format(name, value.replace("\\", "\\\\").replace("'", "''"))
-        for name, value in settings.items()
-    )
-
-
-def _data_of(process: psutil.Process) -> Path | None:
-    """Return the data folder of a PostgreSQL server process: every one of them works inside it."""
-    try:
-        if not process.name().startswith("postgres") or process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return Path(process.cwd().removesuffix(" (deleted)"))
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
-
-
-def _data_of_parent(process: psutil.Process) -> Path | None:
-    try:
-        parent = process.parent()
-    except psutil.NoSuchProcess:
-        return None
-    return _data_of(parent) if parent else None
-
-
-def _is_postmaster(pid: int, data: Path) -> bool:
-    try:
-        return _data_of(psutil.Process(pid)) == data.resolve()
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _gone(pid: int, data: Path, patience: float) -> bool:
-    deadline = time.monotonic() + patience
-    while _is_postmaster(pid, data):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL)
-    return True
