@@ -129,7 +129,8 @@ class Teardown(Model):
     """That the temporary instance is gone, and how that is known.
 
     `gone_at` is None while it is not; `proof` is what RDS answered. `retained_backups` are the ARNs of
-    automated backups that outlive the instance: there should be none, since drills are restored without.
+    automated backups that outlive the instance: there should be none, since drills are restored without. None
+    says that nobody asked.
     """
 
     schema_version: Literal["1"] = SCHEMA_VERSION
@@ -140,7 +141,7 @@ class Teardown(Model):
     requested_at: Moment
     gone_at: Moment | None
     proof: str
-    retained_backups: tuple[str, ...] = ()
+    retained_backups: tuple[str, ...] | None = None
 
 
 class Summary(Model):

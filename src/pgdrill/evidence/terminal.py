@@ -85,7 +85,7 @@ def _checks(found: Sequence[Finding]) -> RenderableType:
             Text(f"{SYMBOL[finding.verdict]} {VERDICT[finding.verdict]}", style=style),
             _text(finding.check),
             _text(finding.coverage or finding.reason, "dim"),
-            Text(duration(finding.seconds), style="dim"),
+            Text(duration(finding.seconds) if finding.seconds else "", style="dim"),
         )
     wrong = [
         finding for finding in _urgent(found) if finding.verdict in {Verdict.FAILED, Verdict.INCONCLUSIVE}

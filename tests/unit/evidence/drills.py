@@ -173,6 +173,7 @@ def torn_down(evidence: Evidence, **changes: object) -> Teardown:
         "requested_at": evidence.finished_at,
         "gone_at": evidence.finished_at + timedelta(seconds=6),
         "proof": "DescribeDBInstances answered DBInstanceNotFound",
+        "retained_backups": (),
     }
     return Teardown.model_validate(told | changes)
 

@@ -98,7 +98,7 @@ VARIETIES: dict[str, str] = {
     "never started": report(never_started(), None, summaries(1)),
     "never requested": report(never_started(stages={})),
     "requested only": report(never_started(stages={Stage.REQUESTED: START})),
-    "late": report(late, torn_down(late, gone_at=None)),
+    "late": report(late, torn_down(late, gone_at=None, retained_backups=None)),
     "evil": report(evil, torn_down(evil, proof=EVIL, instance=EVIL, retained_backups=(EVIL,)), summaries(2)),
     "months long": report(
         drilled(stages=dict(drilled().stages) | {Stage.HYDRATED: START + timedelta(days=99)})
@@ -235,7 +235,10 @@ def test_the_proof_of_the_teardown_is_told() -> None:
     ("variety", "said"),
     [
         ("first", "not yet gone This report was written before the teardown."),
-        ("late", "not yet gone The deletion of pgdrill-lab-drill-shop was asked for at"),
+        (
+            "late",
+            "not yet gone The deletion of pgdrill-lab-drill-shop was asked for at 2026-11-22 06:05:31 UTC .",
+        ),
         ("evil", "left behind Automated backups that outlived the instance:"),
     ],
 )
@@ -243,6 +246,19 @@ def test_what_is_not_torn_down_is_told(variety: str, said: str) -> None:
     text = Page(VARIETIES[variety]).text
     assert said in text
     assert "No automated backup outlived it." not in text
+
+
+def test_backups_that_nobody_asked_about_are_not_called_absent() -> None:
+    text = Page(report(drilled(), torn_down(drilled(), retained_backups=None))).text
+    assert "Whether an automated backup outlived it was not asked." in text
+    assert "No automated backup outlived it." not in text
+
+
+def test_drills_of_one_day_are_told_apart_by_the_hour() -> None:
+    morning = summaries(7)[-1].model_copy(
+        update={"drill": "before", "started_at": START - timedelta(hours=2)}
+    )
+    assert "04:05:00 06:05:00, this drill" in Page(report(drilled(), None, [morning])).text
 
 
 def test_the_digest_in_the_report_is_that_of_the_evidence() -> None:
