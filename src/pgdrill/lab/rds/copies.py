@@ -129,12 +129,10 @@ def _carry_out(state: State, target: Snapshot, source: Snapshot, goes_on: Callab
     )
     if state.faults.doom(target.identifier):
         return False
-    lasts = state.faults.latency("copy")
-    for percent in range(0, 100, 10) if lasts else ():
+    for percent in state.passing("copy"):
         if not goes_on():
             return False
         state.update_snapshot(target, progress=percent)
-        state.wait(lasts / 10)
     with state.reading(source):
         return duplicate(state, state.base(source), state.base(target), go_on=goes_on)
 

@@ -180,7 +180,7 @@ def _checked(state: State, given: dict[str, Any]) -> Parameter:
 def _fits(parameter: Parameter, value: str) -> bool:
     try:
         match parameter.kind:
-            case "bool":
+            case "boolean":
                 return value.lower() in ("0", "1", "on", "off", "true", "false", "yes", "no")
             case "integer":
                 return int(parameter.lowest) <= int(value) <= int(parameter.highest)
@@ -199,9 +199,7 @@ def _shown_parameter(group: ParameterGroup, parameter: Parameter) -> Result:
         "Description": parameter.description,
         "Source": "engine-default" if given is None else "user",
         "ApplyType": "static" if parameter.static else "dynamic",
-        "DataType": {"bool": "boolean", "real": "float", "enum": "string"}.get(
-            parameter.kind, parameter.kind
-        ),
+        "DataType": {"real": "float", "enum": "string"}.get(parameter.kind, parameter.kind),
         "IsModifiable": True,
         "ApplyMethod": group.methods.get(parameter.name, "pending-reboot"),
     }

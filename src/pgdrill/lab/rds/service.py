@@ -32,6 +32,8 @@ from pgdrill.lab.rds.records import Instance
 from pgdrill.lab.rds.state import LabSettings, State
 from pgdrill.lab.rds.wire import RdsError, Request, Response, Result
 
+__all__ = ["LabSettings", "Rds"]
+
 log = logging.getLogger(__name__)
 
 Operation = Callable[[State, str, Request], Result]

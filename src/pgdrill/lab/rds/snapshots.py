@@ -4,9 +4,7 @@ The instance is `backing-up` while one is taken. Nothing here is told when one f
 """
 
 import logging
-import re
 import shutil
-from datetime import datetime
 
 from pgdrill.errors import Broken
 from pgdrill.lab.rds import listing
@@ -67,8 +65,7 @@ def fill(state: State, snapshot: Snapshot) -> None:
         state.update_snapshot(snapshot, status=doom)
         return
     try:
-        ended = state.cluster(snapshot.source).back_up(state.base(snapshot))
-        last = last_commit(state, snapshot) or ended
+        holds = state.cluster(snapshot.source).back_up(state.base(snapshot))
     except (Broken, OSError) as reason:
         log.warning("snapshot %s failed: %s", snapshot.identifier, reason)
         shutil.rmtree(state.base(snapshot), ignore_errors=True)
@@ -82,25 +79,10 @@ def fill(state: State, snapshot: Snapshot) -> None:
         progress=100,
         created_at=now,
         original_created_at=now,
-        database_time=last,
+        database_time=holds,
         size=size_of(state.base(snapshot)),
     )
     tell(state, snapshot, "0042" if snapshot.kind == MANUAL else "0091")
-
-
-def last_commit(state: State, snapshot: Snapshot) -> datetime | None:
-    """Return the time of the last commit that is in the backup, by its own log; None when it holds none."""
-    segments = sorted(
-        path.name
-        for path in (state.base(snapshot) / "pg_wal").iterdir()
-        if re.fullmatch(r"[0-9A-F]{24}", path.name)
-    )
-    wal = state.base(snapshot) / "pg_wal"
-    output = state.binaries.run(
-        "pg_waldump", "--quiet", "--rmgr=Transaction", wal / segments[0], wal / segments[-1]
-    )
-    commits = re.findall(r"COMMIT (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC", output)
-    return datetime.fromisoformat(f"{commits[-1]}+00:00") if commits else None
 
 
 # -------------------------------------------------------------------- actions

@@ -9,6 +9,7 @@ import queue
 import secrets
 import socket
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -159,8 +160,16 @@ class State:
             raise Stopped
 
     def delay(self, transition: Transition) -> None:
-        """Take as long as the faults say, above what the work takes by itself."""
-        self.wait(self.faults.latency(transition))
+        """Take as long as the faults say, above what the work takes by itself; cleared faults end it at once."""
+        for _ in self.passing(transition):
+            pass
+
+    def passing(self, transition: Transition) -> Iterator[int]:
+        """Yield how many percent of a transition's latency have passed, until all have."""
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < (lasts := self.faults.latency(transition)):
+            yield int(100 * passed / lasts)
+            self.wait(min(0.05, lasts))
 
     def join(self, timeout: float) -> None:
         """Wait for the jobs, which end as soon as they see `closing`."""
