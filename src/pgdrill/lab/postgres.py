@@ -21,6 +21,7 @@ from typing import TypedDict
 import psutil
 
 from pgdrill.errors import Broken, NotRunnable
+from pgdrill.lab import debian
 
 OLDEST, PREFERRED = 15, 15
 PLACES = (
@@ -85,20 +86,24 @@ class Runner(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Binaries:
-    """PostgreSQL's programs in `bin`. `libraries` is where shared libraries lie that the system lacks."""
+    """PostgreSQL's programs in `bin`. `libraries` are folders of shared libraries that the system lacks."""
 
     bin: Path
     major: int
     version: str
-    libraries: Path | None = None
+    libraries: tuple[Path, ...] = ()
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """Only what a server program needs: PGHOST and the like of the caller must not reach it."""
         kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         if self.libraries:
-            kept["LD_LIBRARY_PATH"] = str(self.libraries)
+            kept["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, self.libraries))
         return kept | {"LC_ALL": "C", "TZ": "UTC"}
+
+    def config(self, name: str) -> str:
+        """Return what pg_config says of `bindir`, `sharedir`, `pkglibdir` or `version`."""
+        return self.run("pg_config", f"--{name}").strip()
 
     def run(self, program: str, *arguments: str | Path) -> str:
         """Run one of the programs to its end, not as root, and return its output.
@@ -202,13 +207,37 @@ def find() -> Binaries:
                 hint=f"it must hold {', '.join(NEEDED)}, and amcheck must be installed beside them",
             )
         return private(source)
-    found = sorted(filter(None, map(_look, _places())), key=lambda one: (one.major != PREFERRED, one.major))
-    if found:
-        return private(found[0])
-    raise NotRunnable(
-        f"no PostgreSQL {OLDEST} or later with contrib found",
-        hint="install it: brew install postgresql@15, or dnf install postgresql15-server postgresql15-contrib",
-    )
+    source = _best() or _fetched()
+    if source is None:
+        raise NotRunnable(
+            f"no PostgreSQL {OLDEST} or later with contrib found",
+            hint="install it: brew install postgresql@15, or dnf install postgresql15-server postgresql15-contrib;"
+            " where it lies elsewhere, name the folder of its programs with PGDRILL_PG_BIN",
+        )
+    return private(source)
+
+
+def _best() -> Binaries | None:
+    found = [one for one in map(_look, _places()) if one]
+    return min(found, key=lambda one: (one.major != PREFERRED, one.major), default=None)
+
+
+def _fetched() -> Binaries | None:
+    """Return a PostgreSQL fetched from Debian's registry, now or before; None where there is no such thing."""
+    if not debian.is_here():
+        return None
+    if os.geteuid() == 0:
+        debian.install()
+        return _best()
+    home = cache() / "debian"
+    if not home.exists():
+        with aside(home) as building:
+            debian.unpack(building)
+    for folder in home.glob("usr/lib/postgresql/*/bin"):
+        source = _look(folder, debian.libraries(home))
+        if source:
+            return source
+    return None
 
 
 def private(source: Binaries) -> Binaries:
@@ -217,7 +246,7 @@ def private(source: Binaries) -> Binaries:
     PostgreSQL finds its share and library folders relative to its own program, so a copy with the same
     relative layout is complete. Made aside and renamed, so two processes may do this at once.
     """
-    folders = {name: Path(_config(source.bin, name)) for name in ("bindir", "sharedir", "pkglibdir")}
+    folders = {name: Path(source.config(name)) for name in ("bindir", "sharedir", "pkglibdir")}
     folders["bindir"] = source.bin.resolve()
     prefix = Path(os.path.commonpath(list(folders.values())))
     program = (source.bin / "postgres").stat()
@@ -232,9 +261,9 @@ def private(source: Binaries) -> Binaries:
             there["pkglibdir"].symlink_to(folders["pkglibdir"])
             _share(folders["sharedir"], there["sharedir"])
     binaries = Binaries(copy["bindir"], source.major, source.version, source.libraries)
-    if Path(_config(binaries.bin, "sharedir")) != copy["sharedir"]:
+    if Path(binaries.config("sharedir")) != copy["sharedir"]:
         raise Broken(
-            f"PostgreSQL in {source.bin} cannot be relocated: its copy reads {_config(binaries.bin, 'sharedir')}",
+            f"PostgreSQL in {source.bin} cannot be relocated: its copy reads {binaries.config('sharedir')}",
             hint="name another installation with PGDRILL_PG_BIN",
         )
     return binaries
@@ -292,17 +321,16 @@ def _places() -> Iterator[Path]:
         yield from sorted(Path("/").glob(pattern.lstrip("/")))
 
 
-def _look(folder: Path) -> Binaries | None:
+def _look(folder: Path, libraries: tuple[Path, ...] = ()) -> Binaries | None:
     """Return what lies in a folder if it is whole: server, tools, amcheck, and new enough."""
     if not all(os.access(folder / name, os.X_OK) for name in NEEDED):
         return None
-    version = re.search(r"PostgreSQL (\d+)[.\w]*", _config(folder, "version"))
-    if version is None or int(version[1]) < OLDEST:
+    unnamed = Binaries(folder, 0, "", libraries)
+    try:
+        told, share = unnamed.config("version"), Path(unnamed.config("sharedir"))
+    except Broken:  # it lacks a library, say; another installation may not
         return None
-    if not (Path(_config(folder, "sharedir")) / "extension" / "amcheck.control").exists():
+    version = re.search(r"PostgreSQL (\d+)[.\w]*", told)
+    if version is None or int(version[1]) < OLDEST or not (share / "extension" / "amcheck.control").exists():
         return None
-    return Binaries(folder, int(version[1]), version[0].removeprefix("PostgreSQL "))
-
-
-def _config(folder: Path, name: str) -> str:
-    return run([str(folder / "pg_config"), f"--{name}"]).strip()
+    return Binaries(folder, int(version[1]), version[0].removeprefix("PostgreSQL "), libraries)
