@@ -1,5 +1,6 @@
 """`pgdrill evidence`: list, show and open what drills proved, and see that nothing of it was changed."""
 
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,7 @@ def open_report(
     path = archive.export(store, archive.load(store, drill, database), directory)
     typer.echo(path)
     if out.is_terminal:
-        typer.launch(path.absolute().as_uri())
+        webbrowser.open(path.absolute().as_uri())
 
 
 @app.command()
