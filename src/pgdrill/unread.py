@@ -63,6 +63,11 @@ class Unread(Model):
         return bool(self.sqlstate and _DAMAGE.fullmatch(self.sqlstate))
 
     @property
+    def relation(self) -> str:
+        """The relation that is to blame; empty where the server named none."""
+        return self.where.rpartition(" of ")[2].removeprefix("index ")
+
+    @property
     def canceled(self) -> bool:
         return self.sqlstate == _CANCELED
 

@@ -262,7 +262,8 @@ def judge(fact: ConstraintFact, _case: Case) -> Judgement:
             found.append((CATALOG, str(one.unread), one.unread.damage))
         for name, rule in one.rules.items():
             if rule.problem:
-                found.append((name, str(rule.problem), rule.problem.damage))
+                # A table that cannot be read is for `rows` and `heap` to report; here nothing is proved.
+                found.append((name, str(rule.problem), False))
             elif rule.violations:
                 what = "groups of equal keys" if rule.kind == "unique" else "rows"
                 found.append((name, f"{rule.kind} violated by {rule.violations:,} {what}", True))

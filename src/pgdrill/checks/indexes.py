@@ -61,6 +61,11 @@ class Index(Model):
     problem: Unread | None = None
     mismatch: str = ""
 
+    def broken(self, name: str) -> bool:
+        """Whether the index itself is wrong; where its table is damaged, it is merely not checked."""
+        own = {"", name, name.rpartition(".")[2]}
+        return bool(self.mismatch or (self.problem and self.problem.damage and self.problem.relation in own))
+
 
 class Indexes(Model):
     unread: Unread | None = None
@@ -243,7 +248,7 @@ def judge(fact: IndexFact, case: Case) -> Judgement:
     for database, name, index in found:
         if index.mismatch or index.problem:
             entry = Damage(database=database, object=name, what=index.mismatch or str(index.problem))
-            (damage if index.mismatch or (index.problem and index.problem.damage) else unproved).append(entry)
+            (damage if index.broken(name) else unproved).append(entry)
     checked = [index for _, _, index in found if index.how in {"amcheck", "sums"} and not index.problem]
 
     verdict, hint = Verdict.PASSED, ""

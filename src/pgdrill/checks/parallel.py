@@ -50,7 +50,7 @@ def spread(
                         job = jobs.popleft()
                     except IndexError:
                         return
-                    seconds = min(limit, server.clock.remaining() - MARGIN / 2)
+                    seconds = min(limit, max(1.0, server.clock.remaining() - MARGIN / 2))
                     timeout = str(int(seconds * 1000))
                     session.execute("SELECT set_config('statement_timeout', %s, false)", (timeout,))
                     do(session, job, seconds >= min(limit, server.clock.budget / 2))
