@@ -16,7 +16,8 @@ import psycopg
 import pytest
 from botocore.exceptions import ClientError
 
-from pgdrill.errors import NotRunnable
+from pgdrill.errors import Broken, NotRunnable
+from pgdrill.lab import daemon as daemon_module
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Record, Settings
 from pgdrill.plan import Plan
@@ -86,7 +87,7 @@ def connect(lab: Lab, name: str) -> psycopg.Connection[tuple[Any, ...]]:
 def daemon(lab: Lab) -> psutil.Process:
     record = Record.read(lab.directory)
     assert record is not None
-    process = record.process()
+    process = daemon_module.living(lab.directory, record)
     assert process is not None
     return process
 
@@ -356,7 +357,9 @@ def test_status_of_no_lab_is_3(tmp_path: Path) -> None:
     assert json.loads(told.stdout) == {"running": False, "directory": str(tmp_path)}
 
 
-def test_what_is_kept_is_there_after_the_next_up(make_lab: MakeLab) -> None:
+def test_what_is_kept_is_there_after_the_next_up_that_works(
+    make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab = make_lab()
     lab.up(Settings(archive_every=0.5))
     create(lab, "kept")
@@ -368,6 +371,14 @@ def test_what_is_kept_is_there_after_the_next_up(make_lab: MakeLab) -> None:
 
     assert lab.down(keep=True) is True
     assert processes_of(lab) == []
+    with monkeypatch.context() as broken:
+        environment_of = daemon_module._environment
+        broken.setattr(
+            daemon_module, "_environment", lambda *a: environment_of(*a) | {"PGDRILL_PG_BIN": "/nowhere"}
+        )
+        with pytest.raises(Broken, match=r"^the lab's process ended with status 1: .*/nowhere"):
+            lab.up()
+    assert processes_of(lab) == [], "an `up` that fails neither leaves a process nor discards what was kept"
     assert lab.up() is True
 
     assert (lab.environment, lab.world()) == (environment, world)
@@ -462,7 +473,7 @@ def test_with_auth_on_a_stranger_does_not_reach_rds(make_lab: MakeLab) -> None:
         assert refused.value.response["Error"]["Code"] == code
 
 
-def test_a_daemon_that_cannot_begin_is_told_in_one_line(
+def test_postgresql_that_is_not_there_is_told_before_anything_begins(
     make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = make_lab()

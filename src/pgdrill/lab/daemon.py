@@ -37,7 +37,7 @@ def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, psu
         # Not subprocess: its objects complain about a child that outlives them, and this one is to.
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "pgdrill.lab.emulator", str(directory), str(LISTENER)],
+            _command(directory),
             _environment(directory, record),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -47,10 +47,21 @@ def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, psu
             ],
             setsid=True,
         )
-    process = psutil.Process(pid)
-    record = record.model_copy(update={"pid": pid, "began": process.create_time()})
+    record = record.model_copy(update={"pid": pid})
     record.write(directory)
-    return record, process
+    return record, psutil.Process(pid)
+
+
+def living(directory: Path, record: Record | None) -> psutil.Process | None:
+    """Return the daemon's process while it lives. The pid alone may be another process's by now."""
+    if record is None or record.pid is None:
+        return None
+    try:
+        process = psutil.Process(record.pid)
+        ours = process.cmdline()[1:4] == _command(directory)[1:4]  # empty for a zombie
+    except psutil.Error:
+        return None
+    return process if ours else None
 
 
 def end(directory: Path, record: Record | None, *, keep: bool) -> None:
@@ -58,7 +69,7 @@ def end(directory: Path, record: Record | None, *, keep: bool) -> None:
 
     With `keep` the daemon stops its servers and saves its state; else there is nothing to wait for.
     """
-    process = record.process() if record else None
+    process = living(directory, record)
     if process:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate() if keep else process.kill()
@@ -78,6 +89,10 @@ def state(process: psutil.Process) -> str:
 def last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "it left no word in its log"
+
+
+def _command(directory: Path) -> list[str]:
+    return [sys.executable, "-m", "pgdrill.lab.emulator", str(directory), str(LISTENER)]
 
 
 def _listener(asked: int, before: int) -> socket.socket:

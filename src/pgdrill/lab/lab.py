@@ -52,12 +52,12 @@ class Lab:
     def running(self) -> Record | None:
         """Return the record of a lab whose process lives and whose world is made."""
         record = Record.read(self.directory)
-        return record if record and record.ready and record.process() else None
+        return record if record and record.ready and daemon.living(self.directory, record) else None
 
     @property
     def _record(self) -> Record:
         record = Record.read(self.directory)
-        if record is None or record.process() is None:
+        if record is None or daemon.living(self.directory, record) is None:
             raise NotRunnable(f"no lab runs in {str(self.directory)!r}", hint="start it with: pgdrill lab up")
         return record
 
@@ -127,6 +127,8 @@ class Lab:
                 self._start(kept, base.model_copy(update=given), binaries.major)
             except BaseException:
                 daemon.end(self.directory, Record.read(self.directory), keep=False)
+                if kept:
+                    kept.write(self.directory)
                 raise
         return True
 
@@ -139,7 +141,7 @@ class Lab:
             return False
         with self._held(make=False):
             record = Record.read(self.directory)
-            ran = record is not None and record.process() is not None
+            ran = daemon.living(self.directory, record) is not None
             daemon.end(self.directory, record, keep=keep)
             if not keep:
                 self._clear()
@@ -176,6 +178,10 @@ class Lab:
         while True:
             if make:
                 self._make_directory()
+            elif not self.directory.exists():
+                raise NotRunnable(
+                    f"the lab in {str(self.directory)!r} is gone", hint="another command has just ended it"
+                )
             descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)

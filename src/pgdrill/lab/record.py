@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Literal
 
-import psutil
 from pydantic import Field, ValidationError
 
 from pgdrill import __version__
@@ -29,8 +28,8 @@ class Settings(Model):
 class Record(Model):
     """What marks a directory as a lab's.
 
-    `began` is the process's own creation time. `ready` says that the world was made. `kept` is True only after a
-    clean end: state that a killed process left is not trusted.
+    `ready` says that the world was made. `kept` is True only after a clean end: state that a killed process left is
+    not trusted.
     """
 
     version: str = __version__
@@ -38,7 +37,6 @@ class Record(Model):
     settings: Settings = Settings()
     port: int = 0
     pid: int | None = None
-    began: float = 0.0
     ready: bool = False
     kept: bool = False
 
@@ -64,14 +62,3 @@ class Record(Model):
         aside = directory / f"{FILE}.new"
         aside.write_text(self.model_dump_json(indent=2), encoding="utf-8")
         aside.replace(directory / FILE)
-
-    def process(self) -> psutil.Process | None:
-        """Return the daemon's process while it lives; the pid alone may be another's by now."""
-        if self.pid is None:
-            return None
-        try:
-            process = psutil.Process(self.pid)
-            ours = process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.began) < 0.5
-        except psutil.NoSuchProcess:
-            return None
-        return process if ours else None

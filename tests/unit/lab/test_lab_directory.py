@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgdrill.errors import NotRunnable
-from pgdrill.lab import daemon, world
+from pgdrill.lab import world
 from pgdrill.lab.lab import Lab, default_directory, past_proxies
 from pgdrill.lab.record import Record
 from pgdrill.plan import Plan
@@ -65,19 +65,6 @@ def test_the_default_directory_is_one_that_postgresql_can_reach(
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("XDG_STATE_HOME", state)
     assert default_directory() == Path(expected)
-
-
-def test_the_daemon_inherits_neither_real_credentials_nor_libpqs_settings(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "production")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "real")
-    monkeypatch.setenv("PGHOST", "production.example")
-    monkeypatch.setenv("PGDRILL_PG_BIN", "/opt/pg/bin")
-    environment = daemon._environment(tmp_path, Record(port=4566))
-    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
-    assert environment["PGDRILL_PG_BIN"] == "/opt/pg/bin"
-    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "PGHOST"} & set(environment)
 
 
 def test_the_labs_plan_is_a_valid_plan(tmp_path: Path) -> None:

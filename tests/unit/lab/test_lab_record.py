@@ -1,10 +1,8 @@
-"""The record says whether a lab runs, and is never taken for another process or another version."""
+"""The record is read as it was written, and never guessed at."""
 
-import os
 import re
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pgdrill import __version__
@@ -17,7 +15,7 @@ def test_no_record_is_no_lab(tmp_path: Path) -> None:
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    record = Record(settings=Settings(port=4566, amcheck="refused"), port=4566, pid=1, began=2.5, ready=True)
+    record = Record(settings=Settings(port=4566, amcheck="refused"), port=4566, pid=1, ready=True)
     record.write(tmp_path)
     assert Record.read(tmp_path) == record
     assert [path.name for path in tmp_path.iterdir()] == ["lab.json"]
@@ -31,19 +29,3 @@ def test_a_record_of_another_version_is_not_guessed_at(tmp_path: Path) -> None:
     with pytest.raises(NotRunnable, match=f"^{re.escape(message)}$") as raised:
         Record.read(tmp_path)
     assert raised.value.hint == f"end that lab with the version that began it, or remove {str(tmp_path)!r}"
-
-
-def test_a_living_process_is_the_daemon_only_if_it_began_when_the_daemon_did() -> None:
-    here = psutil.Process()
-    assert Record(pid=here.pid, began=here.create_time()).process() == here
-    assert Record(pid=here.pid, began=here.create_time() - 60).process() is None
-
-
-def test_a_process_that_ended_is_not_running() -> None:
-    pid = os.posix_spawn("/bin/true", ["true"], {})
-    began = psutil.Process(pid).create_time()
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert Record(pid=pid, began=began).process() is None, "a zombie is not running"
-    os.waitpid(pid, 0)
-    assert Record(pid=pid, began=began).process() is None
-    assert Record().process() is None
