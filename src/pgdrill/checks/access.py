@@ -40,9 +40,13 @@ _SCHEMA = "pgdrill_amcheck"
 
 
 @dataclass(frozen=True)
-class Amcheck:
-    """The schema that holds amcheck's functions; None where they are refused, `damage` if that is why."""
+class Access:
+    """A session to plan with, and the schema of amcheck's functions: None where they are refused.
 
+    `damage` tells if a damaged catalog is why.
+    """
+
+    session: Connection
     schema: str | None
     damage: Unread | None = None
 
@@ -51,50 +55,61 @@ class Amcheck:
 
 
 @contextmanager
-def readable(server: Server, database: str) -> Iterator[None]:
-    """Hold the roles that reading a leased copy whole takes, and give back those that were not held."""
-    granted: list[str] = []
-    if server.may_change:
-        with server.session(database, write=True) as session, suppress(psycopg.Error):
-            for (role,) in session.execute(_WANTED).fetchall():
-                with suppress(psycopg.Error):
-                    session.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(quoted(role)))
-                    granted.append(role)
-    try:
-        yield
-    finally:
-        if granted:
-            with server.session(database, write=True) as session:
-                for role in granted:
-                    session.execute(sql.SQL("REVOKE {} FROM CURRENT_USER").format(quoted(role)))
-
-
-@contextmanager
-def amcheck(server: Server, database: str) -> Iterator[Amcheck]:
-    """Find amcheck; on a leased copy create it where it is missing, and drop it again."""
-    created = False
+def opened(server: Server, database: str) -> Iterator[Access]:
+    """Hold what it takes to read a leased copy whole, roles and amcheck; give back what was not there."""
     with server.session(database, write=server.may_change) as session:
+        granted = _grant(session) if server.may_change else []
+        created, damage = _create(session) if server.may_change else (False, None)
         try:
-            if (
-                server.may_change
-                and not session.execute("SELECT FROM pg_extension WHERE extname = 'amcheck'").fetchall()
-            ):
-                with session.transaction():
-                    session.execute(sql.SQL("CREATE SCHEMA {}").format(quoted(_SCHEMA)))
-                    session.execute(sql.SQL("CREATE EXTENSION amcheck SCHEMA {}").format(quoted(_SCHEMA)))
-                created = True
-            row = session.execute(_AMCHECK).fetchone()
-            found = Amcheck(row[0] if row else None)
-        except psycopg.Error as error:
-            why = unread(error, session)
-            found = Amcheck(None, why if why.damage else None)
+            yield _access(session, damage)
+        finally:
+            if not session.closed:
+                _give_back(session, granted, created=created)
+            elif granted or created:
+                with server.session(database, write=True) as another:
+                    _give_back(another, granted, created=created)
+
+
+def _grant(session: Connection) -> list[str]:
+    """Take the roles that are missing, as far as the master user may; return those taken."""
+    granted: list[str] = []
+    with suppress(psycopg.Error):
+        for (role,) in session.execute(_WANTED).fetchall():
+            with suppress(psycopg.Error):
+                session.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(quoted(role)))
+                granted.append(role)
+    return granted
+
+
+def _create(session: Connection) -> tuple[bool, Unread | None]:
+    """Create amcheck where it is missing; return whether it was, and the damage that prevented it."""
     try:
-        yield found
-    finally:
-        if created:
-            with server.session(database, write=True) as session:
-                session.execute("DROP EXTENSION amcheck")
-                session.execute(sql.SQL("DROP SCHEMA {}").format(quoted(_SCHEMA)))
+        if session.execute("SELECT FROM pg_extension WHERE extname = 'amcheck'").fetchall():
+            return False, None
+        with session.transaction():
+            session.execute(sql.SQL("CREATE SCHEMA {}").format(quoted(_SCHEMA)))
+            session.execute(sql.SQL("CREATE EXTENSION amcheck SCHEMA {}").format(quoted(_SCHEMA)))
+    except psycopg.Error as error:
+        why = unread(error, session)
+        return False, why if why.damage else None
+    return True, None
+
+
+def _access(session: Connection, damage: Unread | None) -> Access:
+    try:
+        row = session.execute(_AMCHECK).fetchone()
+    except psycopg.Error as error:
+        why = unread(error, session)
+        return Access(session, None, damage or (why if why.damage else None))
+    return Access(session, row[0] if row else None, damage)
+
+
+def _give_back(session: Connection, granted: list[str], *, created: bool) -> None:
+    if created:
+        session.execute("DROP EXTENSION amcheck")
+        session.execute(sql.SQL("DROP SCHEMA {}").format(quoted(_SCHEMA)))
+    for role in granted:
+        session.execute(sql.SQL("REVOKE {} FROM CURRENT_USER").format(quoted(role)))
 
 
 @contextmanager

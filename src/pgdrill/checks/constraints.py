@@ -19,9 +19,9 @@ import psycopg
 from psycopg import sql
 from pydantic import Field
 
-from pgdrill.checks.access import readable, unforced
+from pgdrill.checks.access import opened, unforced
 from pgdrill.checks.check import Case, Check
-from pgdrill.checks.parallel import MARGIN, spread
+from pgdrill.checks.parallel import MARGIN, sessions_for, spread
 from pgdrill.database import Connection, Server, quoted
 from pgdrill.fingerprint import CATALOG
 from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
@@ -87,8 +87,11 @@ WHERE i.indisunique AND i.indisvalid AND i.indisready AND c.relkind IN ('r', 'm'
 ORDER BY c.relpages DESC, n.nspname, c.relname, ic.relname
 """
 
-_PROMISE_NOTHING = "SELECT count(*) FROM pg_constraint WHERE NOT convalidated AND conparentid = 0"
-_EXCLUSIONS = "SELECT count(*) FROM pg_constraint WHERE contype = 'x'"
+_SUMMARY = """
+SELECT (SELECT count(*) FROM pg_constraint WHERE NOT convalidated AND conparentid = 0),
+       (SELECT count(*) FROM pg_constraint WHERE contype = 'x'),
+       (SELECT coalesce(sum(greatest(relpages, 0)), 0) FROM pg_class WHERE relkind IN ('r', 'm'))
+"""
 
 
 class Rule(Model):
@@ -157,19 +160,19 @@ def measure(server: Server, case: Case) -> ConstraintFact:
             continue
         if server.clock.remaining() < 2 * MARGIN:
             break
-        with readable(server, name):
-            done[name] = _measure(server, name, known)
+        with opened(server, name) as access:
+            done[name] = _measure(server, access.session, name, known)
     complete = all(name in done and not done[name].pending for name in names)
     return ConstraintFact(complete=complete, databases=done)
 
 
-def _measure(server: Server, database: str, known: Rules | None) -> Rules:
-    with server.session(database) as session:
-        try:
-            jobs = [*_scans(session), *_foreign_keys(session), *_uniques(session)]
-            counts = [session.execute(query).fetchall()[0][0] for query in (_PROMISE_NOTHING, _EXCLUSIONS)]
-        except psycopg.Error as error:
-            return Rules(unread=unread(error, session))
+def _measure(server: Server, session: Connection, database: str, known: Rules | None) -> Rules:
+    try:
+        jobs = [*_scans(session), *_foreign_keys(session), *_uniques(session)]
+        promise_nothing, exclusions, pages = session.execute(_SUMMARY).fetchall()[0]
+        sessions = sessions_for(session, pages)
+    except psycopg.Error as error:
+        return Rules(unread=unread(error, session))
     rules = dict(known.rules) if known else {}
     for job in jobs:
         for name, kind in job.rules:
@@ -192,8 +195,8 @@ def _measure(server: Server, database: str, known: Rules | None) -> Rules:
             for at, (name, kind) in enumerate(job.rules):
                 rules[name] = Rule(kind=kind, violations=counts[at] if counts else None, problem=problem)
 
-    spread(server, database, left, check)
-    return Rules(rules=rules, promise_nothing=counts[0], exclusions=counts[1])
+    spread(server, database, left, check, sessions=sessions)
+    return Rules(rules=rules, promise_nothing=promise_nothing, exclusions=exclusions)
 
 
 def _scans(session: Connection) -> Iterator[Job]:

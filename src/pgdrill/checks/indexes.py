@@ -20,9 +20,9 @@ import psycopg
 from psycopg import sql
 from pydantic import Field
 
-from pgdrill.checks.access import Amcheck, amcheck, readable, unforced
+from pgdrill.checks.access import Access, opened, unforced
 from pgdrill.checks.check import Case, Check
-from pgdrill.checks.parallel import MARGIN, spread
+from pgdrill.checks.parallel import MARGIN, sessions_for, spread
 from pgdrill.database import Connection, Server, quoted
 from pgdrill.fingerprint import CATALOG, expression
 from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
@@ -108,8 +108,8 @@ def measure(server: Server, case: Case) -> IndexFact:
             continue
         if server.clock.remaining() < 2 * MARGIN:
             break
-        with readable(server, name), amcheck(server, name) as functions:
-            done[name] = _Pass(server, case, name, functions, known).run()
+        with opened(server, name) as access:
+            done[name] = _Pass(server, case, name, access, known).run()
     complete = all(name in done and not done[name].pending for name in names)
     return IndexFact(complete=complete, databases=done)
 
@@ -117,12 +117,10 @@ def measure(server: Server, case: Case) -> IndexFact:
 class _Pass:
     """One call's pass over one database's indexes, the largest first."""
 
-    def __init__(
-        self, server: Server, case: Case, name: str, functions: Amcheck, known: Indexes | None
-    ) -> None:
+    def __init__(self, server: Server, case: Case, name: str, access: Access, known: Indexes | None) -> None:
         self.server = server
         self.name = name
-        self.functions = functions
+        self.access = access
         self.heapallindexed = case.checks.heapallindexed
         self.indexes = dict(known.indexes) if known else {}
         self.tables: dict[int, Relation] = {}
@@ -131,18 +129,19 @@ class _Pass:
         self.lock = Lock()
 
     def run(self) -> Indexes:
-        refused = self.functions.damage
-        with self.server.session(self.name) as session:
-            try:
-                self.plan(session)
-            except psycopg.Error as error:
-                refused = unread(error, session)
-        spread(self.server, self.name, self.jobs, self.do)
+        refused = self.access.damage
+        sessions = 1
+        try:
+            self.plan(self.access.session)
+            sessions = sessions_for(self.access.session, sum(target.pages for target in self.jobs))
+        except psycopg.Error as error:
+            refused = unread(error, self.access.session)
+        spread(self.server, self.name, self.jobs, self.do, sessions=sessions)
         return Indexes(unread=refused, indexes=self.indexes)
 
     def plan(self, session: Connection) -> None:
         self.tables = {relation.oid: relation for relation in relations(session)}
-        schema = self.functions.schema
+        schema = self.access.schema
         self.there = {
             name
             for name, arguments in (
@@ -170,7 +169,7 @@ class _Pass:
             return ""
         if target.method != "btree":
             return target.method
-        if self.functions.schema:
+        if self.access.schema:
             return ""
         if target.table not in self.tables:
             return SYSTEM
@@ -178,9 +177,9 @@ class _Pass:
 
     def do(self, session: Connection, target: Target, final: bool) -> None:
         self.server.progress(f"{self.name}: index {target}, {len(self.jobs)} to go")
-        how, why, mismatch, problem = "amcheck" if self.functions.schema else "sums", "", "", None
+        how, why, mismatch, problem = "amcheck" if self.access.schema else "sums", "", "", None
         try:
-            if self.functions.schema:
+            if self.access.schema:
                 session.execute(self.amcheck(target))
             else:
                 why, mismatch = self.sums(session, target)
@@ -200,9 +199,7 @@ class _Pass:
             arguments.append(sql.SQL("heapallindexed => {}").format(self.heapallindexed))
             if "bt_index_check" in self.there:
                 arguments.append(sql.SQL("checkunique => true"))
-        return sql.SQL("SELECT {}({})").format(
-            self.functions.function(function), sql.SQL(", ").join(arguments)
-        )
+        return sql.SQL("SELECT {}({})").format(self.access.function(function), sql.SQL(", ").join(arguments))
 
     def sums(self, session: Connection, target: Target) -> tuple[str, str]:
         """Count and sum the keys through the index alone and from the heap; return why not, what differs."""

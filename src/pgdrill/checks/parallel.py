@@ -17,6 +17,8 @@ J = TypeVar("J")
 # Seconds kept back at the end of a step: for a statement to be canceled, and what was done to be written down.
 MARGIN = 5.0
 SESSIONS = 8
+# Pages that take longer to read than a session to open.
+WORTH_A_SESSION = 4096
 
 
 def spread(
@@ -25,9 +27,10 @@ def spread(
     jobs: deque[J],
     do: Callable[[Connection, J, bool], None],
     *,
+    sessions: int,
     limit: float = float("inf"),
 ) -> None:
-    """Let sessions take jobs until there are none or the time is over; what is left stays in `jobs`.
+    """Let some sessions take jobs until there are none or the time is over; what is left stays in `jobs`.
 
     A statement gets what is left of the step, at most `limit` seconds. `do(session, job, final)` is told
     whether that is all it can ever have: then a canceled job is given up, otherwise the next step tries it
@@ -55,19 +58,17 @@ def spread(
                     session.execute("SELECT set_config('statement_timeout', %s, false)", (timeout,))
                     do(session, job, seconds >= min(limit, server.clock.budget / 2))
 
-    count = min(len(jobs), _sessions(server, database))
     before = len(jobs)
-    with ThreadPoolExecutor(max(1, count)) as pool:
-        ends = [pool.submit(work) for _ in range(count)]
+    with ThreadPoolExecutor(sessions) as pool:
+        ends = [pool.submit(work) for _ in range(min(sessions, before))]
     failures = [failure for end in ends if (failure := end.exception())]
     for failure in failures:
         # Too few sessions are no failure, as long as there was one to do the work.
-        if not isinstance(failure, Unavailable) or (len(failures) == count and len(jobs) == before):
+        if not isinstance(failure, Unavailable) or (len(failures) == len(ends) and len(jobs) == before):
             raise failure
 
 
-def _sessions(server: Server, database: str) -> int:
-    """Return half of the server's parallel workers, which follow its processors."""
-    with server.session(database) as session:
-        workers = session.execute("SELECT current_setting('max_parallel_workers')::int / 2").fetchall()[0][0]
-    return max(1, min(SESSIONS, int(workers)))
+def sessions_for(session: Connection, pages: int) -> int:
+    """Return half of the server's parallel workers, which follow its processors; fewer for little to do."""
+    workers = session.execute("SELECT current_setting('max_parallel_workers')::int / 2").fetchall()[0][0]
+    return max(1, min(SESSIONS, int(workers), pages // WORTH_A_SESSION))

@@ -17,9 +17,9 @@ from psycopg import sql
 from pydantic import Field
 
 from pgdrill import fingerprint
-from pgdrill.checks.access import Amcheck, amcheck, readable, unforced
+from pgdrill.checks.access import Access, opened, unforced
 from pgdrill.checks.check import Case
-from pgdrill.checks.parallel import MARGIN, spread
+from pgdrill.checks.parallel import MARGIN, sessions_for, spread
 from pgdrill.database import Connection, Server
 from pgdrill.fingerprint import ALGORITHM, CATALOG, Contents, Digest, Fingerprint, Pages, Table
 from pgdrill.model import Fact, Model
@@ -128,8 +128,8 @@ def sweep(server: Server, case: Case) -> SweepFact:
             continue
         if server.clock.remaining() < 2 * MARGIN:
             break
-        with readable(server, name), amcheck(server, name) as functions:
-            done[name] = _Pass(server, case, name, functions, known).run()
+        with opened(server, name) as access:
+            done[name] = _Pass(server, case, name, access, known).run()
     return SweepFact(
         complete=all(name in done and not done[name].pending for name in names),
         exact=case.checks.rows.exact,
@@ -141,14 +141,12 @@ def sweep(server: Server, case: Case) -> SweepFact:
 class _Pass:
     """One call's pass over one database. Its sessions share the jobs and what is known of each heap."""
 
-    def __init__(
-        self, server: Server, case: Case, name: str, functions: Amcheck, known: Database | None
-    ) -> None:
+    def __init__(self, server: Server, case: Case, name: str, access: Access, known: Database | None) -> None:
         self.server = server
         self.name = name
-        self.functions = functions
+        self.access = access
         self.exact = case.checks.rows.exact
-        self.verify = "heap" in case.asked and functions.schema is not None
+        self.verify = "heap" in case.asked and access.schema is not None
         # Where amcheck is refused, a full read under checksums is the next best that `heap` can have.
         self.read = "rows" in case.asked or not self.verify
         self.heaps = dict(known.heaps) if known else {}
@@ -158,16 +156,17 @@ class _Pass:
         self.total = self.swept = 0
 
     def run(self) -> Database:
-        refused = self.functions.damage
-        with self.server.session(self.name) as session:
-            try:
-                self.plan(session)
-            except psycopg.Error as error:
-                refused = unread(error, session)
-        spread(self.server, self.name, self.jobs, self.do, limit=LIMIT)
+        refused = self.access.damage
+        sessions = 1
+        try:
+            self.plan(self.access.session)
+            sessions = sessions_for(self.access.session, self.total)
+        except psycopg.Error as error:
+            refused = unread(error, self.access.session)
+        spread(self.server, self.name, self.jobs, self.do, sessions=sessions, limit=LIMIT)
         for name, left in self.left.items():
             self.heaps[name] = self.heaps[name].model_copy(update={"pending": _merged(left)})
-        return Database(amcheck=self.functions.schema is not None, unread=refused, heaps=self.heaps)
+        return Database(amcheck=self.access.schema is not None, unread=refused, heaps=self.heaps)
 
     def plan(self, session: Connection) -> None:
         """Cut what is to do into jobs, the longest first, small heaps together."""
@@ -266,9 +265,7 @@ class _Pass:
             "SELECT count(*), (array_agg(format('block %s, line pointer %s: %s', blkno, offnum, msg)"
             " ORDER BY blkno, offnum))[1:{}] FROM {}({}::oid::regclass, on_error_stop => false,"
             " check_toast => true, skip => 'none', startblock => {}, endblock => {})"
-        ).format(
-            MESSAGES, self.functions.function("verify_heapam"), piece.oid, piece.pages.start or None, last
-        )
+        ).format(MESSAGES, self.access.function("verify_heapam"), piece.oid, piece.pages.start or None, last)
 
     def reading(self, piece: Piece) -> sql.Composed:
         if piece.read is None:
