@@ -70,6 +70,19 @@ def opened(server: Server, database: str) -> Iterator[Access]:
                     _give_back(another, granted, created=created)
 
 
+@contextmanager
+def readable(server: Server, database: str) -> Iterator[Connection]:
+    """Open a session that writes nothing, holding on a leased copy the roles that reading it whole takes."""
+    with server.session(database, write=server.may_change) as session:
+        granted = _grant(session) if server.may_change else []
+        session.execute("SET default_transaction_read_only = on")
+        try:
+            yield session
+        finally:
+            session.execute("SET default_transaction_read_only = off")
+            _give_back(session, granted, created=False)
+
+
 def _grant(session: Connection) -> list[str]:
     """Take the roles that are missing, as far as the master user may; return those taken."""
     granted: list[str] = []

@@ -51,7 +51,7 @@ def measure(server: Server, case: Case) -> AssertionsFact:
 
 def _answer(server: Server, assertion: Assertion) -> Result:
     try:
-        with access.readable(server, assertion.database), server.session(assertion.database) as session:
+        with access.readable(server, assertion.database) as session:
             return _ask(session, assertion)
     except psycopg.Error as error:
         return Result(error=f"{type(error).__name__} ({error.sqlstate})")

@@ -39,7 +39,7 @@ _LOST = "writes are missing that were committed before the point; do not recover
 def measure(server: Server, case: Case) -> LedgerFact:
     if ledger.DATABASE not in server.databases():
         return LedgerFact(present=False)
-    with access.readable(server, ledger.DATABASE), server.session(ledger.DATABASE) as session:
+    with access.readable(server, ledger.DATABASE) as session:
         return ledger.read(session, newest=1 if case.sealing else None)
 
 

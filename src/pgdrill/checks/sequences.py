@@ -85,7 +85,7 @@ class SequencesFact(Fact):
 def measure(server: Server, case: Case) -> SequencesFact:
     databases: dict[str, dict[str, Position]] = {}
     for database in server.databases():
-        with access.readable(server, database), server.session(database) as session:
+        with access.readable(server, database) as session:
             databases[database] = dict(_positions(session, sealing=case.sealing))
     return SequencesFact(databases=databases)
 

@@ -66,7 +66,7 @@ class SideEffectsFact(Fact):
 def measure(server: Server, _case: Case) -> SideEffectsFact:
     databases, jobs = {}, {}
     for database in server.databases():
-        with access.readable(server, database), server.session(database) as session:
+        with access.readable(server, database) as session:
             databases[database] = tuple(
                 Effect(object=f"{kind} {name}", acts=acts)
                 for kind, name, acts in session.execute(_EFFECTS).fetchall()
