@@ -4,14 +4,14 @@ Calls what the commands call; only the shop and the damage are staged. Makes a l
 and leaves nothing but the reports.
 """
 
-import json
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,25 +23,24 @@ from rich.table import Table
 from pgdrill import drill, ledger, outcome, points
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
-from pgdrill.database import Address, Server
-from pgdrill.errors import Broken
+from pgdrill.errors import Broken, DrillError
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Evidence, Trigger
 from pgdrill.evidence.wording import SYMBOL, VERDICT, duration
-from pgdrill.lab import shop
-from pgdrill.lab.background import Background
+from pgdrill.lab import production, shop
+from pgdrill.lab.daemon import LOG
 from pgdrill.lab.lab import Lab
 from pgdrill.ledger import LedgerFact
 from pgdrill.model import Beat, Clock, RecoveryPoint, Verdict
 from pgdrill.plan import DatabasePlan, Plan
 from pgdrill.state import Drill
 
-MASTER = "master"
 BEAT = 0.5
 # One page of this table is overwritten with zeros: a state that checksums allow and that PostgreSQL reads as
 # an empty page, so that 80 customers are gone without any error.
 DAMAGED = "shop.customers"
 FOUND_BY = "rows"
+LOOK = "read the lab's log, of which a copy is left with the reports"
 
 Tick = Callable[[float], Clock]
 Conduct = Callable[[Drill, Cell], Drill]
@@ -55,6 +54,11 @@ class Act:
     expected: Verdict
     held: bool
     evidence: Evidence
+
+    @property
+    def found_by(self) -> tuple[str, ...]:
+        """The checks that failed."""
+        return tuple(f.check for f in self.evidence.findings if f.verdict is Verdict.FAILED)
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,20 @@ def run(console: Console, tick: Tick, conduct: Conduct, reports: Path, *, keep: 
     try:
         with step(console, "starting a lab: AWS on this machine, real PostgreSQL behind its RDS"):
             lab.up()
-        with _environment(lab), ExitStack() as life:
-            acts = _play(_production(lab, console, tick, conduct, life))
-        written = [_report(lab, act, reports) for act in acts]
+        with _environment(lab):
+            with ExitStack() as life:
+                acts = _play(_production(lab, console, tick, conduct, life))
+            written = _write_reports(lab, acts, reports)
+    except DrillError:
+        _save_log(lab, console, reports)
+        raise
     finally:
         if not keep:
             with step(console, "ending the lab"):
                 lab.down()
-    _print_summary(console, acts, written, time.monotonic() - began)
+    _print_summary(console, acts, time.monotonic() - began)
+    for path in written:
+        console.print(f"report: {path}", markup=False, soft_wrap=True)
     if keep:
         _print_how_to_play(console, lab)
     return 0 if all(act.held for act in acts) else 1
@@ -98,49 +108,16 @@ def run(console: Console, tick: Tick, conduct: Conduct, reports: Path, *, keep: 
 def _production(lab: Lab, console: Console, tick: Tick, conduct: Conduct, life: ExitStack) -> Stage:
     """Make a database that lives: orders come in and the ledger beats for as long as `life` lasts."""
     plan = Plan.load(lab.plan_path)
-    stage = Stage(lab, Cell.open(plan), plan.database(None), console, tick, conduct)
-    master = _create(stage)
-    with step(console, "loading a shop: 300,000 rows, one of every kind of object"):
+    cell, database = Cell.open(plan), plan.database(None)
+    with step(console, f"creating the database instance {database.instance}"):
+        master = production.create(lab, cell, database.instance, tick)
+    with step(console, f"loading a shop: {shop.ROWS:,} rows, one of every kind of object"):
         shop.load(master)
     with step(console, "installing the ledger; orders come in and it beats from now on"):
-        role = {"username": ledger.ROLE, "password": secrets.token_urlsafe(24)}
-        lab.client("secretsmanager").create_secret(Name=stage.database.secret, SecretString=json.dumps(role))
-        ledger.install(Server(master, tick(0)), role["password"], role=role["username"])
+        production.install_ledger(lab, database, master, tick(0))
         life.enter_context(shop.writer(master))
-        # A cell of its own, since making clients of one boto3 session is not safe in two threads.
-        heart = Cell.open(plan)
-        beats = life.enter_context(Background(lambda: _beat(heart, stage.database, tick), BEAT))
-        _until(tick, lambda: beats.done >= 2, "two beats of the ledger")
-    return stage
-
-
-def _create(stage: Stage) -> Address:
-    """Create the production instance as anybody would with boto3, and return its master user's address."""
-    rds = stage.lab.client("rds")
-    name = stage.database.instance
-    password = secrets.token_urlsafe(24)
-    with step(stage.console, f"creating the database instance {name}"):
-        rds.create_db_instance(
-            DBInstanceIdentifier=name,
-            DBName="shop",
-            MasterUsername=MASTER,
-            MasterUserPassword=password,
-            **stage.lab.world().production_instance(),
-        )
-        _until(stage.tick, lambda: _usable(stage), f"instance {name}")
-    instance = stage.cell.rds.instance(name)
-    if instance is None or instance.host is None or instance.port is None:
-        raise Broken(f"instance {name!r} has no endpoint", hint="look at daemon.log in the lab's directory")
-    return Address(host=instance.host, port=instance.port, user=MASTER, password=password, dbname="shop")
-
-
-def _usable(stage: Stage) -> bool:
-    instance = stage.cell.rds.instance(stage.database.instance)
-    return instance is not None and instance.status == "available"
-
-
-def _beat(cell: Cell, database: DatabasePlan, tick: Tick) -> None:
-    ledger.beat(cell.production(database, tick(0)), cell.store, database.name)
+        life.enter_context(production.heart(plan, database, BEAT, tick))
+    return Stage(lab, cell, database, console, tick, conduct)
 
 
 # ------------------------------------------------------------------------------------------------- the acts
@@ -153,45 +130,48 @@ def _play(stage: Stage) -> list[Act]:
 
 
 def _healthy(stage: Stage, point: RecoveryPoint) -> Act:
-    title = "1 a snapshot, restored while orders come in"
-    evidence = _told(stage, _drilled(stage, title, point.id))
-    return Act(title, Verdict.PASSED, evidence.verdict is Verdict.PASSED, evidence)
+    stage.console.rule("[bold]1  the snapshot, while orders come in", align="left", style="dim")
+    evidence = _evidence(stage, _drilled(stage, point.id))
+    _print_drill(stage, evidence)
+    return Act("snapshot", Verdict.PASSED, evidence.verdict is Verdict.PASSED, evidence)
 
 
 def _to_a_moment(stage: Stage) -> Act:
     """Drill the last moment that can be restored to, and look at both of its sides."""
     window = stage.cell.rds.window(stage.database.instance)
     if window is None:
-        raise Broken("production has no PITR window", hint="look at daemon.log in the lab's directory")
+        raise Broken("production has no PITR window", hint=LOOK)
     target = window[1].replace(microsecond=0)
-    title = f"2 a moment {(stage.tick(0).now - target).total_seconds():.0f} s ago, {target:%H:%M:%S} UTC"
-    done = _drilled(stage, title, target.isoformat())
-    evidence = _told(stage, done)
+    ago = (stage.tick(0).now - target).total_seconds()
+    title = f"2  {target:%H:%M:%S} UTC, a moment {ago:.0f} s ago"
+    stage.console.rule(f"[bold]{title}", align="left", style="dim")
+    done = _drilled(stage, target.isoformat())
+    evidence = _evidence(stage, done)
+    stage.console.print(
+        terminal.verdict(evidence.verdict, evidence.verdict_reason, f"restore drill of {evidence.database}")
+    )
     before, after = _neighbours(ledger.witness(stage.cell.store, stage.database.name), target)
     restored = _restored_beats(stage.cell, done)
     there, missing = before.digest in restored, after.digest not in restored
-    stage.console.print(
-        f"  last beat before the target: no. {before.sequence}, {before.beat_at:%H:%M:%S.%f}:"
-        f" {'is there, as it must be' if there else 'MISSING'}\n"
-        f"  first beat after it:         no. {after.sequence}, {after.beat_at:%H:%M:%S.%f}:"
-        f" {'is not there, as it must not be' if missing else 'THERE, though it lies after the target'}\n"
-    )
-    return Act(title, Verdict.PASSED, evidence.verdict is Verdict.PASSED and there and missing, evidence)
+    for beat, what, right in (
+        (before, "last beat before the target", "is there" if there else "IS MISSING"),
+        (after, "first beat after it", "is not there" if missing else "IS THERE"),
+    ):
+        stage.console.print(f"  {what:27}  no. {beat.sequence}, {beat.beat_at:%H:%M:%S.%f}  {right}")
+    passed = evidence.verdict is Verdict.PASSED
+    return Act(f"moment {ago:.0f} s ago", Verdict.PASSED, passed and there and missing, evidence)
 
 
 def _sabotaged(stage: Stage, point: RecoveryPoint) -> Act:
-    title = "3 the same snapshot, damaged"
-    with step(stage.console, "sabotage: overwriting one page of the snapshot with zeros") as says:
-        damage = stage.lab.door.sabotage(point.id, "zeroed-page", database="shop", table=DAMAGED)
-        says(damage)
-    stage.console.print(f"  {damage}\n  every page checksum still holds; pgdrill is not told", markup=False)
-    evidence = _told(stage, _drilled(stage, title, point.id))
-    failed = {finding.check for finding in evidence.findings if finding.verdict is Verdict.FAILED}
-    return Act(title, Verdict.FAILED, evidence.verdict is Verdict.FAILED and FOUND_BY in failed, evidence)
+    stage.console.rule("[bold]3  the same snapshot, damaged", align="left", style="dim")
+    damage = stage.lab.door.sabotage(point.id, "zeroed-page", database="shop", table=DAMAGED)
+    stage.console.print(f"  sabotage: {damage}", markup=False)
+    act = Act("damaged snapshot", Verdict.FAILED, False, _evidence(stage, _drilled(stage, point.id)))
+    _print_drill(stage, act.evidence)
+    return replace(act, held=act.evidence.verdict is Verdict.FAILED and FOUND_BY in act.found_by)
 
 
-def _drilled(stage: Stage, title: str, wanted: str) -> Drill:
-    stage.console.rule(f"[bold]{escape(title)}", align="left", style="dim")
+def _drilled(stage: Stage, wanted: str) -> Drill:
     begun = drill.begin(
         stage.cell.plan,
         stage.database,
@@ -203,11 +183,13 @@ def _drilled(stage: Stage, title: str, wanted: str) -> Drill:
     return stage.conduct(begun, stage.cell)
 
 
-def _told(stage: Stage, done: Drill) -> Evidence:
-    """Print a drill as `pgdrill drill run` does, and return its evidence."""
-    evidence = archive.load(stage.cell.store, done.id, done.database)
+def _evidence(stage: Stage, done: Drill) -> Evidence:
+    return archive.load(stage.cell.store, done.id, done.database)
+
+
+def _print_drill(stage: Stage, evidence: Evidence) -> None:
+    """Print what `pgdrill drill run` prints."""
     stage.console.print(terminal.drill(evidence, archive.load_teardown(stage.cell.store, evidence)))
-    return evidence
 
 
 def _neighbours(witness: tuple[Beat, ...], target: datetime) -> tuple[Beat, Beat]:
@@ -244,21 +226,6 @@ def step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
     console.print(f"{time.monotonic() - began:6.1f} s  {title}", markup=False, soft_wrap=True)
 
 
-def _until(tick: Tick, holds: Callable[[], bool], what: str) -> None:
-    """Wait for the thing itself.
-
-    Raises:
-        Broken: it is not there after a minute.
-    """
-    deadline = time.monotonic() + 60
-    while not holds():
-        if time.monotonic() > deadline:
-            raise Broken(
-                f"{what}: not there after a minute", hint="look at daemon.log in the lab's directory"
-            )
-        tick(0.05)
-
-
 @contextmanager
 def _environment(lab: Lab) -> Iterator[None]:
     """Do what `. lab.env` does, for as long as the demo talks to its lab."""
@@ -272,43 +239,52 @@ def _environment(lab: Lab) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _report(lab: Lab, act: Act, reports: Path) -> Path:
-    """Write the HTML report where the user is, since the lab's bucket goes with the lab."""
-    with _environment(lab):
-        page = archive.render(Cell.open(Plan.load(lab.plan_path)).store, act.evidence)
+def _write_reports(lab: Lab, acts: list[Act], reports: Path) -> list[Path]:
+    """Write the HTML reports where the user is, since the lab's bucket goes with the lab."""
+    store = Cell.open(Plan.load(lab.plan_path)).store
     reports.mkdir(parents=True, exist_ok=True)
-    path = reports / f"{act.evidence.drill}.html"
-    path.write_text(page, encoding="utf-8")
-    return path
-
-
-def _print_summary(console: Console, acts: list[Act], written: list[Path], seconds: float) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("drill")
-    for name in ("expected", "got"):
-        table.add_column(name, no_wrap=True)
-    for name in ("RTO\nusable", "\nverified", "RPO\nlag", "\nat start", "\nworst"):
-        table.add_column(name, justify="right", no_wrap=True)
+    written = []
     for act in acts:
-        rto, rpo, got = act.evidence.rto, act.evidence.rpo, act.evidence.verdict
-        figures = (rto.usable, rto.verified, rpo.lag_of_point, rpo.exposure_at_start, rpo.worst_case)
-        table.add_row(
-            escape(act.title),
-            VERDICT[act.expected],
-            f"[{terminal.STYLE[got]}]{SYMBOL[got]} {VERDICT[got]}[/]",
-            *("-" if figure is None else duration(figure) for figure in figures),
-        )
+        path = reports / f"{act.evidence.drill}.html"
+        path.write_text(archive.render(store, act.evidence), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def _save_log(lab: Lab, console: Console, reports: Path) -> None:
+    """Keep what the lab had to say of an error, since its directory goes."""
+    log = lab.directory / LOG
+    if log.exists():
+        reports.mkdir(parents=True, exist_ok=True)
+        kept = shutil.copy(log, reports / "lab.log")
+        console.print(f"the lab's log: {kept}", markup=False, soft_wrap=True)
+
+
+def _print_summary(console: Console, acts: list[Act], seconds: float) -> None:
+    def figure(of: Callable[[Evidence], float | None]) -> list[str]:
+        return ["-" if (found := of(act.evidence)) is None else duration(found) for act in acts]
+
+    table = Table("", *(act.title for act in acts), box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, values in (
+        ("expected", [VERDICT[act.expected] for act in acts]),
+        ("got", [f"{SYMBOL[act.evidence.verdict]} {VERDICT[act.evidence.verdict]}" for act in acts]),
+        ("found by", [", ".join(act.found_by) for act in acts]),
+        ("RTO, usable", figure(lambda evidence: evidence.rto.usable)),
+        ("RTO, verified", figure(lambda evidence: evidence.rto.verified)),
+        ("RPO, lag of the point", figure(lambda evidence: evidence.rpo.lag_of_point)),
+        ("RPO, exposure at the start", figure(lambda evidence: evidence.rpo.exposure_at_start)),
+        ("RPO, worst case", figure(lambda evidence: evidence.rpo.worst_case)),
+    ):
+        table.add_row(name, *values)
     console.rule("[bold]what was proved", align="left", style="dim")
     console.print(table)
-    for path in written:
-        console.print(f"report: {path}", markup=False, soft_wrap=True)
     wrong = [act.title for act in acts if not act.held]
-    outcome_told = (
-        f"not as it should be: {'; '.join(wrong)}"
+    told = (
+        f"not as it should be: {', '.join(wrong)}"
         if wrong
         else "both healthy backups passed, and the damage was found and named"
     )
-    console.print(f"{outcome_told}; {seconds:.0f} s in all", style="red" if wrong else "green", markup=False)
+    console.print(f"{told}; {seconds:.0f} s in all", style="red" if wrong else "green", markup=False)
 
 
 def _print_how_to_play(console: Console, lab: Lab) -> None:

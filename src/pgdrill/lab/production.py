@@ -1,0 +1,71 @@
+"""A production for the lab to play with: an instance with the shop, the ledger's role, and its heart.
+
+Calls what a stranger would: RDS and Secrets Manager through boto3, and the ledger as its commands do.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from pgdrill import ledger
+from pgdrill.cell import Cell
+from pgdrill.database import Address, Server
+from pgdrill.errors import Broken, DrillError
+from pgdrill.lab.background import Background
+from pgdrill.lab.lab import Lab
+from pgdrill.model import Clock
+from pgdrill.plan import DatabasePlan, Plan
+
+MASTER = "master"
+DATABASE = "shop"
+PATIENCE = 60.0
+PAUSE = 0.05
+
+Tick = Callable[[float], Clock]
+
+
+def create(lab: Lab, cell: Cell, name: str, tick: Tick) -> Address:
+    """Create an instance, wait until it is available, and return its master user's address.
+
+    Raises:
+        Broken: it is not available after a minute.
+    """
+    password = secrets.token_urlsafe(24)
+    lab.client("rds").create_db_instance(
+        DBInstanceIdentifier=name,
+        DBName=DATABASE,
+        MasterUsername=MASTER,
+        MasterUserPassword=password,
+        **lab.world().production_instance(),
+    )
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        instance = cell.rds.instance(name)
+        if instance and instance.status == "available" and instance.host and instance.port:
+            return Address(instance.host, instance.port, MASTER, password, DATABASE)
+        if time.monotonic() > deadline:
+            status = instance.status if instance else "not there"
+            raise Broken(f"instance {name!r} is {status!r} after a minute", hint="read the lab's log")
+        tick(PAUSE)
+
+
+def install_ledger(lab: Lab, database: DatabasePlan, master: Address, clock: Clock) -> None:
+    """Make the secret of the plan and the role that it names."""
+    password = secrets.token_urlsafe(24)
+    entry = {"username": ledger.ROLE, "password": password}
+    lab.client("secretsmanager").create_secret(Name=database.secret, SecretString=json.dumps(entry))
+    ledger.install(Server(master, clock), password, role=ledger.ROLE)
+
+
+def heart(plan: Plan, database: DatabasePlan, every: float, tick: Tick) -> Background:
+    """Return what beats the ledger. Its cell is its own: one boto3 session must not make clients in two threads."""
+    cell = Cell.open(plan)
+
+    def beat() -> None:
+        # As `pgdrill ledger run` does: a beat that fails is no reason to stop beating.
+        with suppress(DrillError):
+            ledger.beat(cell.production(database, tick(0)), cell.store, database.name)
+
+    return Background(beat, every)
