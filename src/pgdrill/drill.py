@@ -155,7 +155,7 @@ def unlock(drill: Drill, cell: Cell, clock: Clock) -> Drill:
 
 
 def examine(drill: Drill, cell: Cell, clock: Clock, progress: Progress = lambda _: None) -> Drill:
-    """Measure the checks within the time there is; come back for what is left."""
+    """Measure the checks within the time there is; come back for what is left, as long as patience lasts."""
     instance = _there(drill, cell)
     password = cell.keys.password(drill.leased().instance, drill.nonce)
     server = Server(_address(instance, password), clock, may_change=True)
@@ -173,7 +173,8 @@ def examine(drill: Drill, cell: Cell, clock: Clock, progress: Progress = lambda 
         if measured.measure == "sweep" and measured.fact and measured.complete:
             drill = drill.model_copy(update={"stages": drill.at(Stage.HYDRATED, clock.at())})
     wanted = {examination.measure_name(check) for check in examination.measures(ALL, case)}
-    if wanted - {ref.measure for ref in refs.values() if ref.complete}:
+    left = wanted - {ref.measure for ref in refs.values() if ref.complete}
+    if left and clock.now - drill.stages[Stage.FIRST_QUERY] <= cell.plan.drill.patience:
         return drill.to(Step.EXAMINE)
     return drill.to(Step.JUDGE, stages=drill.at(Stage.EXAMINED, clock.at()))
 

@@ -113,4 +113,12 @@ def _finding(check: Check[Any], case: Case, measured: Measured | None) -> Findin
             seconds=measured.seconds if measured else 0.0,
         )
     judgement = check.judge(measured.fact, case)
+    if not measured.complete and judgement.verdict is Verdict.PASSED:
+        judgement = judgement.model_copy(
+            update={
+                "verdict": Verdict.INCONCLUSIVE,
+                "reason": f"the time ended before all was measured; so far: {judgement.reason}",
+                "hint": "give the examination more time: drill.patience, or a larger class",
+            }
+        )
     return Finding(check=check.name, seconds=round(measured.seconds, 3), **judgement.model_dump())

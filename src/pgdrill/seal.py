@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+import psycopg
+
 from pgdrill.checks.check import Case, Check
 from pgdrill.database import Server
+from pgdrill.errors import Unavailable
 from pgdrill.model import Clock, PointKind, RecoveryPoint, Seal
 from pgdrill.plan import Checks
 from pgdrill.store import Store
@@ -27,7 +30,14 @@ def take(server: Server, checks: Sequence[Check[Any]], database: str, point: str
     taken_at = clock.at()
     sealed = [check for check in checks if check.sealed]
     case = Case(checks=Checks(), asked=frozenset(check.name for check in sealed), sealing=True)
-    facts = {check.name: check.measure(server, case).model_dump(mode="json") for check in sealed}
+    try:
+        facts = {check.name: check.measure(server, case).model_dump(mode="json") for check in sealed}
+    except psycopg.Error as error:
+        # Without the server's message: it may quote what it was about.
+        raise Unavailable(
+            f"database {database!r} could not be sealed: {type(error).__name__}",
+            hint="look at the server's load and locks; the snapshot is not taken without its seal",
+        ) from error
     return Seal(point=point, database=database, taken_at=taken_at, done_at=clock.at(), facts=facts)
 
 

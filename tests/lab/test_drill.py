@@ -1,6 +1,9 @@
 """A drill of the shop, with one of every kind of object, from its first step to its last: it passes."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +14,7 @@ from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock, Stage, Verdict
 from pgdrill.plan import Assertion, Checks
 from pgdrill.state import Drill, Step
-from tests.lab.production import ROWS, Production, clock, environment, tick
+from tests.lab.production import ROWS, Production, environment, tick
 
 TEMPORARY = "pgdrill-lab-drill-shop"
 ASSERTION = Assertion(
@@ -63,17 +66,36 @@ def test_the_last_restorable_moment_passes(production: Production) -> None:
 
 
 def test_an_examination_is_cut_into_steps_that_each_keep_to_their_time(production: Production) -> None:
-    """With six seconds a step no more than one measure is begun in each that takes long."""
+    """On a clock that runs 40 times as fast, what takes seconds takes several steps of a minute each."""
     examinations = 0
 
-    def short(wait: float) -> Clock:
+    def fast(wait: float) -> Clock:
         tick(wait)
-        return clock(5.4)
+        began = time.monotonic()
+        return Clock(
+            now=datetime.now(UTC),
+            remaining=lambda: max(0.0, 60 - 40 * (time.monotonic() - began)),
+            budget=60,
+        )
 
     def report(drill: Drill, text: str) -> None:
         nonlocal examinations
         examinations += drill.next is Step.EXAMINE and not text
 
-    done = conduct.run(production.begin(), production.cell, short, report)
+    done = conduct.run(production.begin(), production.cell, fast, report)
     assert done.verdict is Verdict.PASSED
     assert examinations > 1
+
+
+def test_an_examination_that_never_ends_is_judged_by_what_it_has_and_does_not_pass(
+    production: Production,
+) -> None:
+    def hopeless(wait: float) -> Clock:
+        hours = timedelta(hours=next(ticks) / 4)
+        return replace(tick(wait), now=datetime.now(UTC) + hours, remaining=lambda: 1.0)
+
+    ticks = iter(range(10_000))
+    done = conduct.run(production.begin(), production.cell, hopeless, lambda *_: None)
+    assert done.verdict is Verdict.INCONCLUSIVE
+    evidence = archive.load(production.cell.store, done.id, done.database)
+    assert {f.verdict for f in evidence.findings if f.check not in {"rto", "rpo"}} == {Verdict.INCONCLUSIVE}

@@ -125,6 +125,14 @@ def test_an_incomplete_measure_goes_on_from_what_it_had() -> None:
         assert measured["one"].fact == Count(seen=seen, complete=seen == 3)
 
 
+def test_half_a_measure_is_never_a_pass() -> None:
+    checks = [check_of("one", in_module("one", lambda *_: Count(seen=1)))]
+    half = {"one": Measured("one", Count(seen=1, complete=False), 1.0)}
+    (finding,) = examination.judge(checks, named("one"), half)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.reason == "the time ended before all was measured; so far: 1 seen"
+
+
 def test_a_measure_is_not_begun_without_time_for_it() -> None:
     checks = [check_of("one", in_module("one", lambda *_: Count(seen=1)))]
     short = server(iter([examination.LEAST - 0.1]))
