@@ -83,8 +83,8 @@ class Api:
             )
         return self._clients[region]
 
-    def instance(self, identifier: str) -> Any:
-        return self.client().describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0]
+    def instance(self, identifier: str, region: str = HOME) -> Any:
+        return self.client(region).describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0]
 
     def snapshot(self, identifier: str, region: str = HOME, **more: Any) -> Any:
         return self.client(region).describe_db_snapshots(DBSnapshotIdentifier=identifier, **more)[
@@ -106,9 +106,9 @@ class Api:
             "DBInstance"
         ]
 
-    def until(self, identifier: str, status: str = "available") -> tuple[Any, list[str]]:
+    def until(self, identifier: str, status: str = "available", region: str = HOME) -> tuple[Any, list[str]]:
         """Wait until an instance has `status`; return it and the statuses that were seen on the way."""
-        return self._until(lambda: self.instance(identifier), "DBInstanceStatus", status)
+        return self._until(lambda: self.instance(identifier, region), "DBInstanceStatus", status)
 
     def until_snapshot(
         self, identifier: str, status: str = "available", region: str = HOME

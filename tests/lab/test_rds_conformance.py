@@ -141,6 +141,11 @@ CREATE_REFUSALS = [
         "InvalidParameterValue",
         "Invalid backup window format: at night",
     ),
+    (
+        {"ManageMasterUserPassword": True},
+        "InvalidParameterCombination",
+        "The lab does not serve the parameter ManageMasterUserPassword.",
+    ),
     ({"Tags": [{"Key": "aws:x", "Value": "y"}]}, "InvalidParameterValue", None),
 ]
 
@@ -496,6 +501,17 @@ def test_a_copy_in_another_region_is_a_snapshot_of_its_own_with_the_old_times(
     ]
     assert same == [True, True]
     assert not (ours / "PG_VERSION").samefile(theirs / "PG_VERSION")
+    client.restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier="there", DBSnapshotIdentifier="copy", BackupRetentionPeriod=0
+    )
+    there, _ = api.until("there", region=DR)
+    assert there["KmsKeyId"] == DR_KEY
+    assert api.sql(there, "SELECT count(*) FROM orders") == [(100,)]
+    with refused("DBSnapshotNotFound", status=404):
+        client.restore_db_instance_from_db_snapshot(
+            DBInstanceIdentifier="here", DBSnapshotIdentifier=snapshot["DBSnapshotArn"]
+        )
+    client.delete_db_instance(DBInstanceIdentifier="there", SkipFinalSnapshot=True)
     client.delete_db_snapshot(DBSnapshotIdentifier="copy")
 
 

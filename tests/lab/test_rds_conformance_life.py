@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -435,6 +435,27 @@ def test_a_backup_is_taken_now_when_the_lab_is_asked(api: Api, archived: Any) ->
     assert impossible.value.message == "instance 'plain' has no automated backups: its retention period is 0"
 
 
+def test_backups_past_their_retention_go_with_the_log_that_only_they_needed(api: Api, archived: Any) -> None:
+    state, archive = api.rds._state, api.rds.archive_directory(HOME, "archived")
+    listed = api.client().describe_db_snapshots(DBInstanceIdentifier="archived", SnapshotType="automated")
+    for entry in listed["DBSnapshots"]:
+        snapshot = state.snapshot(HOME, entry["DBSnapshotIdentifier"])
+        state.update_snapshot(snapshot, created_at=snapshot.created_at - timedelta(days=2))
+    before = {path.name for path in archive.iterdir()}
+    api.rds.back_up(HOME, "archived")
+    api.until("archived")
+    left = api.client().describe_db_snapshots(DBInstanceIdentifier="archived", SnapshotType="automated")
+    [newest] = left["DBSnapshots"]
+    assert newest["DBSnapshotIdentifier"] not in {
+        entry["DBSnapshotIdentifier"] for entry in listed["DBSnapshots"]
+    }
+    assert not before & {path.name for path in archive.iterdir() if len(path.name) == 24}
+    [backup] = api.client().describe_db_instance_automated_backups(DBInstanceIdentifier="archived")[
+        "DBInstanceAutomatedBackups"
+    ]
+    assert backup["RestoreWindow"]["EarliestTime"] == newest["SnapshotCreateTime"]
+
+
 def test_turning_backups_on_takes_the_first_and_off_drops_all(api: Api, plain: Any) -> None:
     client = api.client()
     for retention, event in ((1, "0032"), (0, "0028")):
@@ -485,6 +506,8 @@ def test_what_there_was_is_there_again_after_the_labs_end(
             DBInstanceIdentifier="half", DBSnapshotIdentifier="kept"
         )
         first.rds.close(keep=True)
+        left_over = first.directory / "snapshots" / "snap-OF-NOBODY" / "data"
+        left_over.mkdir(parents=True)
         with Api(first.directory, binaries, authority, SETTINGS) as second:
             again = second.instance("shop")
             assert again["DBInstanceStatus"] == "available"
@@ -494,6 +517,7 @@ def test_what_there_was_is_there_again_after_the_labs_end(
             assert second.sql(again, "SELECT id FROM orders") == [(1,)]
             assert second.instance("stopped")["DBInstanceStatus"] == "stopped"
             assert second.instance("half")["DBInstanceStatus"] == "failed"
+            assert not left_over.parent.exists()
             second.until_restorable("shop", datetime.now(UTC))
             told = second.client().describe_events(SourceIdentifier="shop", SourceType="db-instance")[
                 "Events"

@@ -30,17 +30,20 @@ ARCHIVING = frozenset(
 )
 
 
-def bases(state: State, instance: Instance) -> list[Snapshot]:
-    """Return the usable automated snapshots of an instance, or of what was one, oldest first."""
+def automated(state: State, instance: Instance) -> list[Snapshot]:
+    """Return the automated snapshots of an instance, or of what was one, oldest first, whatever became of them."""
     with state.lock:
         own = [
             snapshot
             for snapshot in state.snapshots.all(instance.region)
-            if snapshot.kind == snapshots.AUTOMATED
-            and snapshot.status == "available"
-            and snapshot.source.resource_id == instance.resource_id
+            if snapshot.kind == snapshots.AUTOMATED and snapshot.source.resource_id == instance.resource_id
         ]
     return sorted(own, key=lambda snapshot: snapshot.created_at)
+
+
+def bases(state: State, instance: Instance) -> list[Snapshot]:
+    """Return those that can be restored."""
+    return [snapshot for snapshot in automated(state, instance) if snapshot.status == "available"]
 
 
 def window(state: State, instance: Instance) -> tuple[datetime, datetime] | None:
@@ -52,7 +55,7 @@ def window(state: State, instance: Instance) -> tuple[datetime, datetime] | None
     return own[0].created_at, latest
 
 
-def take(state: State, instance: Instance) -> Snapshot:
+def take(state: State, instance: Instance) -> None:
     """Take the automated snapshot of an instance that is already `backing-up`, and drop what is past retention."""
     with state.lock:
         snapshot = snapshots.begin(state, instance, _free_name(state, instance), snapshots.AUTOMATED, {})
@@ -60,8 +63,10 @@ def take(state: State, instance: Instance) -> Snapshot:
     snapshots.fill(state, snapshot)
     tell(state, instance, "0002")
     archive(state, instance)
-    expire(state, instance)
-    return state.current_snapshot(snapshot)
+    try:
+        expire(state, instance)
+    except (Broken, OSError):
+        log.exception("%s keeps backups past their retention", instance.identifier)
 
 
 def _free_name(state: State, instance: Instance) -> str:
@@ -73,17 +78,19 @@ def _free_name(state: State, instance: Instance) -> str:
 
 
 def expire(state: State, instance: Instance) -> None:
-    """Drop automated snapshots past retention, and the log that only they needed."""
+    """Drop automated snapshots that failed or are past retention, and the log that nothing needs any more."""
     kept_from = moment() - timedelta(days=instance.configuration.BackupRetentionPeriod)
-    own = bases(state, instance)
-    past = [snapshot for snapshot in own[:-1] if snapshot.created_at < kept_from]
-    for snapshot in past:
+    usable = bases(state, instance)
+    if not usable:
+        return
+    past = [snapshot for snapshot in usable[:-1] if snapshot.created_at < kept_from]
+    failed = [snapshot for snapshot in automated(state, instance) if snapshot.status == "failed"]
+    for snapshot in past + failed:
         snapshots.forget(state, snapshot)
-    if past:
-        label = (state.base(own[len(past)]) / "backup_label").read_text(encoding="utf-8")
-        needed = re.search(r"START WAL LOCATION: .*\(file ([0-9A-F]{24})\)", label)
-        if needed:
-            state.binaries.run("pg_archivecleanup", state.archive(instance), needed[1])
+    oldest = usable[len(past)]
+    label = (state.base(oldest) / "backup_label").read_text(encoding="utf-8")
+    if needed := re.search(r"START WAL LOCATION: .*\(file ([0-9A-F]{24})\)", label):
+        state.binaries.run("pg_archivecleanup", state.archive(instance), needed[1])
 
 
 def archive(state: State, instance: Instance) -> None:
@@ -132,8 +139,8 @@ def _keep_up_one(state: State, instance: Instance, pace: Pace) -> None:
     if state.current(instance).status in ARCHIVING and pace.due(_position(state, instance)):
         archive(state, instance)
         pace.position = _position(state, instance)
-    own = bases(state, instance)
-    if own and is_due(instance.configuration.PreferredBackupWindow, moment(), own[-1].created_at):
+    tried = automated(state, instance)
+    if not tried or is_due(instance.configuration.PreferredBackupWindow, moment(), tried[-1].created_at):
         take_now(state, instance)
 
 
@@ -235,9 +242,8 @@ def find_retained(
 
 def drop(state: State, instance: Instance) -> None:
     """Remove all automated snapshots and the archive of an instance."""
-    for snapshot in state.snapshots.all(instance.region):
-        if snapshot.kind == snapshots.AUTOMATED and snapshot.source.resource_id == instance.resource_id:
-            snapshots.forget(state, snapshot)
+    for snapshot in automated(state, instance):
+        snapshots.forget(state, snapshot)
     state.cluster(instance).destroy()
 
 

@@ -15,11 +15,23 @@ RENAMED = {
     "EnablePerformanceInsights": "PerformanceInsightsEnabled",
     "EnableCloudwatchLogsExports": "EnabledCloudwatchLogsExports",
 }
+# What AWS serves and the lab does not; silently ignored, it would look as if it worked.
+UNSERVED = (
+    "ManageMasterUserPassword", "RotateMasterUserPassword", "NewDBInstanceIdentifier", "DBPortNumber",
+    "DBClusterIdentifier", "DBClusterSnapshotIdentifier", "TagSpecifications",
+)  # fmt: skip
 RESERVED = frozenset({"rdsadmin", "admin", "rds_superuser", "rdsrepladmin", "postgresql", "root"})
 
 
 def configured(request: Request) -> dict[str, Any]:
-    """Return the settings of an instance that the request names, under the names of Configuration."""
+    """Return the settings of an instance that the request names, under the names of Configuration.
+
+    Raises:
+        RdsError: it asks for what the lab does not serve.
+    """
+    for name in UNSERVED:
+        if request.get(name):
+            raise RdsError("InvalidParameterCombination", f"The lab does not serve the parameter {name}.")
     given = {RENAMED.get(name, name): value for name, value in request.items()}
     return {
         name: tuple(value) if isinstance(value, list) else value

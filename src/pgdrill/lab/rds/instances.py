@@ -162,22 +162,23 @@ def delete(state: State, region: str, request: Request) -> Result:
 def _delete(state: State, instance: Instance, snapshot: Snapshot | None, drops_backups: bool) -> None:
     if snapshot:
         snapshots.fill(state, snapshot)
-    retains = instance.backed_up and not drops_backups and state.cluster(instance).running
-    if retains:
+    retains = instance.backed_up and not drops_backups
+    cluster = state.cluster(instance)
+    if retains and cluster.running:
         backups.archive(state, instance)
     state.delay("delete")
-    cluster = state.cluster(instance)
     cluster.stop(immediate=True)
     state.hold(instance)
+    if retains:
+        shutil.rmtree(cluster.data, ignore_errors=True)
+    else:
+        backups.drop(state, instance)
     with state.lock:
         instance = state.current(instance)
         if retains:
-            shutil.rmtree(cluster.data, ignore_errors=True)
             state.retained.put(
                 Retained(region=instance.region, identifier=instance.resource_id, source=instance)
             )
-        else:
-            backups.drop(state, instance)
         state.instances.remove(instance)
     tell(state, instance, "0003")
 

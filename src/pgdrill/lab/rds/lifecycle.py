@@ -4,6 +4,7 @@ import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+from pgdrill.lab.cluster import Cluster
 from pgdrill.lab.rds import backups, copies, events, instances
 from pgdrill.lab.rds.records import Instance
 from pgdrill.lab.rds.state import RUNNING, State
@@ -28,9 +29,21 @@ def load(state: State) -> None:
         if snapshot.status in copies.IN_FLIGHT:
             shutil.rmtree(state.base(snapshot), ignore_errors=True)
             state.update_snapshot(snapshot, status="failed")
+    _sweep(state)
     with ThreadPoolExecutor(max_workers=4) as pool:
         for done in [pool.submit(_take_up, state, instance) for instance in state.instances.all()]:
             done.result()
+
+
+def _sweep(state: State) -> None:
+    """Remove the files of which no record is left, since the lab was killed before they were."""
+    kept = {snapshot.uid for snapshot in state.snapshots.all()}
+    kept |= {instance.resource_id for instance in state.instances.all()}
+    kept |= {retained.identifier for retained in state.retained.all()}
+    for folder in ("snapshots", "instances"):
+        for path in (state.directory / folder).glob("*"):
+            if path.name not in kept:
+                Cluster(path, state.binaries).destroy()
 
 
 def _take_up(state: State, instance: Instance) -> None:
