@@ -152,6 +152,7 @@ class Cluster:
         threading.Thread(target=process.wait, daemon=True, name=f"postmaster-{process.pid}").start()
         while not self._ready(process.pid):
             if process.poll() is not None:
+                shutil.rmtree(self.sockets, ignore_errors=True)
                 raise Broken(
                     f"PostgreSQL in {self.directory} did not start: {self._last_words(began)}",
                     hint=f"read its log, {self.log}",
@@ -382,7 +383,7 @@ def _template(binaries: Binaries) -> Path:
 def _copy(source: Path, target: Path) -> None:
     """Copy a data folder as the user who runs PostgreSQL. Blocks are shared where the file system can."""
     options = ["-a", "--reflink=auto"] if sys.platform == "linux" else ["-Rp"]
-    postgres.run(["cp", *options, str(source), str(target)], **postgres.runner())
+    postgres.run("cp", *options, source, target)
 
 
 def _give(path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pgdrill.errors import Broken
 from pgdrill.lab.postgres import Binaries
 
 FILE = "backup_moment"
@@ -17,11 +18,19 @@ def stamp(backup: Path, binaries: Binaries) -> datetime:
 
     It is the time of the last commit in the backup's own WAL. Where nothing was committed while the backup was
     taken any time between its start and its end will do: then it is when the backup's label was written.
+
+    Raises:
+        Broken: the backup's WAL cannot be read.
     """
     wal = backup / "pg_wal"
     segments = sorted(file.name for file in wal.iterdir() if re.fullmatch("[0-9A-F]{24}", file.name))
-    records = binaries.run("pg_waldump", "-r", "Transaction", "-p", wal, segments[0], segments[-1])
-    commits = re.findall(r"desc: COMMIT (?:PREPARED )?(?:\d+: )?(\S+ \S+) UTC", records)
+    told = binaries.attempt("pg_waldump", "-r", "Transaction", "-p", wal, segments[0], segments[-1])
+    # The end of the log is an error to pg_waldump where it is not the end of a segment.
+    if told.returncode and "error in WAL record" not in told.stderr:
+        raise Broken(
+            f"the WAL of backup {backup} cannot be read: {told.stderr.strip()}", hint="back up again"
+        )
+    commits = re.findall(r"desc: COMMIT(?:_PREPARED \d+:)? (\S+ \S+) UTC", told.stdout)
     if commits:
         moment = datetime.fromisoformat(commits[-1]).replace(tzinfo=UTC)
     else:

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -109,28 +109,46 @@ class Binaries:
         """Run one of the programs to its end, not as root, and return its output.
 
         Raises:
-            Broken: it ended with an error; the message holds its last words.
+            Broken: it ended with an error; the message holds it.
         """
-        command = [str(self.bin / program), *map(str, arguments)]
-        return run(command, environment=self.environment, **runner())
+        done = self.attempt(program, *arguments)
+        _check(done)
+        return done.stdout
+
+    def attempt(self, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run one of the programs to its end, not as root, whatever it ends with."""
+        return subprocess.run(
+            [str(self.bin / program), *map(str, arguments)],
+            env=self.environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            **runner(),
+        )
 
 
-def run(command: Sequence[str], *, environment: dict[str, str] | None = None, **options: object) -> str:
-    """Run a program to its end and return its output.
+def run(*command: str | Path) -> str:
+    """Run a program as PostgreSQL's user and return its output.
 
     Raises:
-        Broken: it ended with an error; the message holds its last words.
+        Broken: it ended with an error; the message holds it.
     """
-    done = subprocess.run(  # type: ignore[call-overload]  # Runner's keys are not seen through **options
-        command, env=environment, cwd="/", capture_output=True, text=True, check=False, **options
+    done = subprocess.run(
+        [*map(str, command)], cwd="/", capture_output=True, text=True, check=False, **runner()
     )
+    _check(done)
+    return done.stdout
+
+
+def _check(done: subprocess.CompletedProcess[str]) -> None:
     if done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        errors = [line for line in lines if re.search(r"\b(error|fatal):", line, re.IGNORECASE)]
         raise Broken(
-            f"{Path(command[0]).name} ended with status {done.returncode}: {words[-1]}",
-            hint=f"to see all of it, run: {' '.join(command)}",
+            f"{Path(done.args[0]).name} ended with status {done.returncode}: {(errors or lines)[0]}",
+            hint=f"to see all of it, run: {' '.join(done.args)}",
         )
-    return str(done.stdout)
 
 
 def runner() -> Runner:
@@ -316,7 +334,7 @@ def _places() -> Iterator[Path]:
     on_path = shutil.which("pg_config")
     if on_path:
         with contextlib.suppress(Broken):
-            yield Path(run([on_path, "--bindir"]).strip())
+            yield Path(run(on_path, "--bindir").strip())
     for pattern in PLACES:
         yield from sorted(Path("/").glob(pattern.lstrip("/")))
 

@@ -115,7 +115,7 @@ def swap(backup: Path, _: Binaries, target: Target) -> str:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    postgres.run(["cp", "-Rp", f"{other.absolute()}/.", str(backup)], **postgres.runner())
+    postgres.run("cp", "-Rp", f"{other.absolute()}/.", backup)
     return f"replaced {backup.name} with {other.name}"
 
 
