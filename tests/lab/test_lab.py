@@ -287,6 +287,11 @@ def test_sabotage_damages_the_snapshot_and_not_its_source(lab: Lab, shop: str) -
     [
         ("nowhere", "dropped-table", "no available snapshot 'nowhere' in ap-southeast-1"),
         ("to-damage", "earthquake", "no sabotage 'earthquake'"),
+        (
+            "to-damage",
+            "stale-snapshot",
+            "sabotage 'stale-snapshot' takes data from another snapshot, and none is named",
+        ),
     ],
 )
 def test_sabotage_of_what_is_not_there_says_so(
@@ -296,16 +301,43 @@ def test_sabotage_of_what_is_not_there_says_so(
         lab.door.sabotage(snapshot, kind)
 
 
-def test_the_daily_backup_is_taken_when_asked(lab: Lab, shop: str) -> None:
+@pytest.fixture(scope="module")
+def backed_up(lab: Lab, shop: str) -> str:
+    """Turn on the automated backups of the shop; its first is there."""
     rds = lab.client("rds")
-    with pytest.raises(NotRunnable, match=f"^instance '{shop}' has no automated backups: "):
-        lab.door.back_up(shop)
     rds.modify_db_instance(DBInstanceIdentifier=shop, BackupRetentionPeriod=1, ApplyImmediately=True)
     until(lambda: len(automated(lab, shop)) == 1)
     await_status(lab, shop)
-    lab.door.back_up(shop)
-    until(lambda: len(automated(lab, shop)) == 2)
-    assert {snapshot["SnapshotType"] for snapshot in automated(lab, shop)} == {"automated"}
+    return shop
+
+
+def test_the_daily_backup_is_taken_when_asked(lab: Lab, backed_up: str) -> None:
+    lab.door.back_up(backed_up)
+    until(lambda: len(automated(lab, backed_up)) == 2)
+    assert {snapshot["SnapshotType"] for snapshot in automated(lab, backed_up)} == {"automated"}
+
+
+def test_there_is_no_daily_backup_of_what_is_not_there(lab: Lab) -> None:
+    with pytest.raises(NotRunnable, match="^no instance 'nowhere' in ap-southeast-1$") as refused:
+        lab.door.back_up("nowhere")
+    assert refused.value.hint == "list them with: pgdrill lab status"
+
+
+def test_a_hole_is_torn_into_the_archive_of_an_instance(lab: Lab, backed_up: str) -> None:
+    identifier = instance(lab, backed_up)["DbiResourceId"]
+    archive = lab.directory / "rds" / "instances" / identifier / "archive"
+
+    def segments() -> set[str]:
+        return {file.name for file in archive.iterdir() if len(file.name) == 24}
+
+    already = len(segments())
+    with connect(lab, backed_up) as session:
+        session.execute("CREATE TABLE tick (n int)")
+        until(lambda: bool(session.execute("INSERT INTO tick VALUES (1)")) and len(segments()) >= already + 4)
+    before = segments()
+    damage = lab.door.sabotage(backed_up, "wal-hole")
+    (gone,) = before - segments()
+    assert damage.startswith(f"removed segment {gone} from the archive, one of ")
 
 
 def automated(lab: Lab, name: str) -> list[Any]:

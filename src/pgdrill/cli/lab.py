@@ -194,7 +194,7 @@ def sabotage(
     *,
     database: Annotated[str | None, typer.Option(help="Where; the lab chooses unless given.")] = None,
     table: Annotated[str | None, typer.Option(help="What, as schema.name; the lab chooses.")] = None,
-    other: Annotated[str | None, typer.Option(help="The snapshot that a swap puts in its place.")] = None,
+    other: Annotated[str | None, typer.Option(help="The snapshot that a swap takes its data from.")] = None,
     region: RegionOption = None,
     as_list: Annotated[bool, typer.Option("--list", help="List the kinds of damage.")] = False,
 ) -> None:

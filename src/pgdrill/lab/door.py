@@ -61,7 +61,7 @@ class Door:
     ) -> str:
         """Damage a snapshot (or, for a hole in the archive, an instance's) and return one sentence that names it.
 
-        `other` is the snapshot that a swap puts in its place.
+        `other` is the snapshot that a swap takes its data from.
         """
         asked = {"snapshot": snapshot, "kind": kind, "region": region}
         asked |= {"database": database, "table": table, "other": other}

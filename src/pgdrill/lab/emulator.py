@@ -5,7 +5,6 @@ environment, since ministack reads its own when it is imported. It ends on SIGTE
 """
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -29,8 +28,6 @@ from pgdrill.lab.rds.service import Rds
 from pgdrill.lab.rds.state import LabSettings
 from pgdrill.lab.record import Record
 from pgdrill.model import JSON
-
-logger = logging.getLogger("pgdrill.lab")
 
 
 def main(directory: Path, listener: int) -> None:
@@ -124,8 +121,8 @@ def _damage(rds: Rds, binaries: postgres.Binaries, region: str, asked: JSON) -> 
     other = asked.get("other")
     if kind.needs_other and not other:
         raise NotRunnable(
-            f"sabotage {kind.name!r} puts another snapshot in this one's place",
-            hint="name that one with --other",
+            f"sabotage {kind.name!r} takes data from another snapshot, and none is named",
+            hint="name one with --other",
         )
     place = rds.archive_directory if kind.of == "archive" else rds.snapshot_directory
     target = sabotage.Target(
@@ -147,7 +144,6 @@ async def _serve(listener: int, doorway: Doorway) -> None:
     config.graceful_timeout = 0.5  # idle connections of clients that stay alive are not waited for
     config.accesslog = None
     config.loglevel = "WARNING"
-
     await serve(doorway, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type] # ASGI, as plain dicts
 
 
