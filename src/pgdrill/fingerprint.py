@@ -191,8 +191,8 @@ def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.Compose
         if column.domain and column.type:
             value = sql.SQL("{}::{}").format(value, quoted("pg_catalog", column.type))
         if column.type in functions:
-            hashed = sql.SQL(functions[column.type]).format(value, sql.Literal(seed))
-            terms.append(sql.SQL("coalesce({}, {})").format(hashed, sql.Literal(2_000_000 + seed)))
+            hashed = sql.SQL(f"coalesce({functions[column.type]}, {{}})")
+            terms.append(hashed.format(value, seed, 2_000_000 + seed))
         elif column.element in _SENT_IN_ARRAYS:
             in_row.append(sql.SQL("array_send({})").format(value))
         elif sent := (_IN_ROW | _EXACT).get(column.type):

@@ -5,34 +5,37 @@ from dataclasses import dataclass, field
 from pgdrill.database import Connection
 
 _RELATIONS = """
-WITH RECURSIVE base(oid, base) AS (
-    SELECT oid, oid FROM pg_type WHERE typtype <> 'd'
+WITH RECURSIVE domains (oid, base) AS (
+    SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
     UNION ALL
-    SELECT domain.oid, base.base FROM pg_type domain JOIN base ON domain.typbasetype = base.oid
-    WHERE domain.typtype = 'd'
+    SELECT d.oid, t.typbasetype FROM domains d JOIN pg_type t ON t.oid = d.base WHERE t.typtype = 'd'
+), relations AS (
+    SELECT c.*, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'm', 'f') AND c.relpersistence <> 't'
+      AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+), columns AS (
+    SELECT a.attrelid, json_agg(json_build_array(
+               a.attname,
+               CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' THEN t.typname ELSE '' END,
+               CASE WHEN e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype = 'b' THEN e.typname ELSE '' END,
+               d.oid IS NOT NULL) ORDER BY a.attnum) AS list
+    FROM pg_attribute a JOIN relations ON relations.oid = a.attrelid
+    LEFT JOIN (domains d JOIN pg_type b ON b.oid = d.base AND b.typtype <> 'd') ON d.oid = a.atttypid
+    JOIN pg_type t ON t.oid = coalesce(d.base, a.atttypid)
+    LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
+    GROUP BY a.attrelid
 )
-SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, c.relispopulated,
+SELECT c.oid, c.nspname, c.relname, c.relkind::text, c.relpersistence::text, c.relispopulated,
        pg_get_userbyid(c.relowner), c.relrowsecurity, c.relforcerowsecurity,
        coalesce(am.amname, ''), c.reltoastrelid,
        coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::bigint,
        CASE WHEN c.reltoastrelid <> 0 THEN coalesce(pg_relation_size(c.reltoastrelid), 0) ELSE 0 END
        / current_setting('block_size')::bigint,
        current_setting('block_size')::int,
-       (SELECT coalesce(json_agg(json_build_array(
-                   a.attname,
-                   CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b'
-                        THEN t.typname ELSE '' END,
-                   CASE WHEN e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype = 'b'
-                        THEN e.typname ELSE '' END,
-                   t.oid <> a.atttypid) ORDER BY a.attnum), '[]'::json)
-        FROM pg_attribute a JOIN base ON base.oid = a.atttypid JOIN pg_type t ON t.oid = base.base
-        LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-          AND a.attgenerated <> 'v')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam
-WHERE c.relkind IN ('r', 'm', 'f') AND c.relpersistence <> 't'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
+       coalesce(columns.list, '[]')
+FROM relations c LEFT JOIN columns ON columns.attrelid = c.oid LEFT JOIN pg_am am ON am.oid = c.relam
+ORDER BY c.nspname COLLATE "C", c.relname COLLATE "C"
 """
 
 
