@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -318,7 +319,7 @@ def test_the_daily_backup_is_taken_when_asked(lab: Lab, backed_up: str) -> None:
 
 
 def test_there_is_no_daily_backup_of_what_is_not_there(lab: Lab) -> None:
-    with pytest.raises(NotRunnable, match="^no instance 'nowhere' in ap-southeast-1$") as refused:
+    with pytest.raises(NotRunnable, match=r"^no instance 'nowhere' in ap-southeast-1$") as refused:
         lab.door.back_up("nowhere")
     assert refused.value.hint == "list them with: pgdrill lab status"
 
@@ -476,7 +477,7 @@ def test_ctrl_c_ends_the_daemon_and_its_databases_and_keeps_their_state(make_lab
     assert lab.client("rds").describe_db_instances()["DBInstances"] == [], "fresh discards what was kept"
 
 
-def test_a_lab_whose_world_was_not_finished_is_begun_anew(make_lab: MakeLab) -> None:
+def test_a_lab_whose_world_was_not_finished_is_begun_anew_and_once(make_lab: MakeLab) -> None:
     lab = make_lab()
     lab.up()
     half = daemon(lab)
@@ -484,8 +485,11 @@ def test_a_lab_whose_world_was_not_finished_is_begun_anew(make_lab: MakeLab) -> 
     assert record is not None
     record.model_copy(update={"ready": False}).write(lab.directory)
     assert lab.running() is None
-    assert lab.up() is True
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        began = pool.map(lambda _: Lab(lab.directory).up(), range(2))
+    assert sorted(began) == [False, True]
     assert not half.is_running()
+    assert len([process for process in processes_of(lab) if "pgdrill.lab.emulator" in process.cmdline()]) == 1
 
 
 def test_with_auth_on_a_stranger_does_not_reach_rds(make_lab: MakeLab) -> None:
