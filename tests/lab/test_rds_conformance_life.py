@@ -1,5 +1,6 @@
 """The lab's RDS over an instance's life: settings, stops, its end and what is kept of it, faults, and the lab's own end."""
 
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -397,6 +398,37 @@ def test_a_stuck_instance_stays_until_the_fault_is_cleared(api: Api, taken: Any)
     api.until("stuck")
     client.delete_db_instance(DBInstanceIdentifier="stuck", SkipFinalSnapshot=True)
     api.until_gone("stuck")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the library is preloaded, which only Linux does")
+def test_the_first_read_of_a_restored_table_is_slow_and_the_next_is_not(api: Api, plain: Any) -> None:
+    client = api.client()
+    api.until("plain")
+    api.sql(
+        plain,
+        "CREATE TABLE large (filler text)",
+        "ALTER TABLE large ALTER filler SET STORAGE PLAIN",
+        "INSERT INTO large SELECT repeat('x', 1900) FROM generate_series(1, 4 * 640)",
+    )
+    client.create_db_snapshot(DBSnapshotIdentifier="large", DBInstanceIdentifier="plain")
+    api.until_snapshot("large")
+    api.until("plain")
+    api.faults.set({"slow_first_read": 20_000})
+    client.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="lazy", DBSnapshotIdentifier="large")
+    lazy, _ = api.until("lazy")
+    seconds = []
+    for _ in range(2):
+        began = time.monotonic()
+        assert api.sql(lazy, "SET max_parallel_workers_per_gather = 0", "SELECT count(*) FROM large") == [
+            (2560,)
+        ]
+        seconds.append(time.monotonic() - began)
+    # 640 pages of 8 kB are ten blocks of 512 kB.
+    assert seconds[0] > 0.2
+    assert seconds[1] < seconds[0] / 2
+    client.delete_db_instance(DBInstanceIdentifier="lazy", SkipFinalSnapshot=True)
+    client.delete_db_snapshot(DBSnapshotIdentifier="large")
+    api.until_gone("lazy")
 
 
 def test_a_snapshot_without_its_control_file_does_not_restore(api: Api, taken: Any) -> None:

@@ -53,7 +53,10 @@ class Doomed(Model):
 
 
 class Setting(Model):
-    """`latency` is seconds added to a transition; `slow_first_read` microseconds to the first read of a block."""
+    """`latency` is seconds added to a transition.
+
+    `slow_first_read` is microseconds added, in instances restored while it is set, to the first read of 512 kB.
+    """
 
     latency: dict[Transition, float] = Field(default_factory=dict)
     failures: tuple[Failure, ...] = ()

@@ -6,7 +6,7 @@ What a request asks is checked and recorded at once; the work is done by jobs.
 import logging
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import psycopg
 
@@ -113,12 +113,15 @@ def open_up(state: State, instance: Instance) -> None:
     state.enter(instance, "available")
 
 
-def serve(state: State, instance: Instance) -> None:
-    """Start the instance's server with its parameter group's settings."""
+def serve(state: State, instance: Instance, preload: Mapping[str, str] | None = None) -> None:
+    """Start the instance's server with its parameter group's settings; `preload` goes into its environment."""
     instance = state.current(instance)
     port = free_port(instance.port)
     state.cluster(instance).start(
-        port, parameter_groups.settings(state, instance), certificate=state.authority.server
+        port,
+        parameter_groups.settings(state, instance),
+        certificate=state.authority.server,
+        preload=preload,
     )
     state.update(instance, port=port, parameters="in-sync")
 

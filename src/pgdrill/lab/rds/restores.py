@@ -7,7 +7,7 @@ one, the tags and the backup retention are the source's. That is AWS's behaviour
 from datetime import datetime
 
 from pgdrill.lab.cluster import Cluster
-from pgdrill.lab.rds import backups, configure, instances, listing, wire
+from pgdrill.lab.rds import backups, configure, first_reads, instances, listing, wire
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.records import Configuration, Instance, Snapshot
 from pgdrill.lab.rds.state import State
@@ -52,7 +52,7 @@ def _from_snapshot(state: State, instance: Instance, snapshot: Snapshot) -> None
     def make(cluster: Cluster) -> None:
         with state.reading(snapshot):
             cluster.restore(state.base(snapshot))
-        instances.serve(state, instance)
+        instances.serve(state, instance, first_reads.environment(state, instance))
 
     state.delay("restore")
     if instances.bring_up(state, instance, make, otherwise="restore-error"):
@@ -138,7 +138,7 @@ def _to_point_in_time(
         with state.reading(base):
             cluster.restore(state.base(base))
         cluster.recover_to(state.archive(source), target)
-        instances.serve(state, instance)
+        instances.serve(state, instance, first_reads.environment(state, instance))
 
     state.delay("restore")
     if instances.bring_up(state, instance, make, otherwise="incompatible-restore"):
