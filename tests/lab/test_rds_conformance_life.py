@@ -78,10 +78,21 @@ def test_what_is_not_asked_at_once_is_pending_and_what_is_applies(api: Api, plai
     assert changed["PendingModifiedValues"] == {}
 
 
+def test_an_instance_whose_storage_grows_is_optimized_and_usable_meanwhile(api: Api, plain: Any) -> None:
+    client = api.client()
+    api.faults.set({"stuck": [{"identifier": "plain", "status": "storage-optimization"}]})
+    client.modify_db_instance(DBInstanceIdentifier="plain", AllocatedStorage=30, ApplyImmediately=True)
+    grown, _ = api.until("plain", "storage-optimization")
+    assert grown["AllocatedStorage"] == 30
+    assert api.sql(grown, "SELECT 1") == [(1,)]
+    api.faults.clear()
+    api.until("plain")
+
+
 @pytest.mark.parametrize(
     ("change", "code", "match"),
     [
-        ({"AllocatedStorage": 21}, "InvalidParameterCombination", "grow by at least 10 percent"),
+        ({"AllocatedStorage": 31}, "InvalidParameterCombination", "grow by at least 10 percent"),
         ({"BackupRetentionPeriod": 36}, "InvalidParameterValue", "Must be between 0 and 35"),
         ({"MasterUserPassword": "with space"}, "InvalidParameterValue", "not a valid password"),
         ({"EngineVersion": "9.6"}, "InvalidParameterCombination", "Cannot find version 9.6"),
@@ -368,6 +379,27 @@ def test_a_doomed_restore_ends_as_the_faults_say_and_is_deleted_without_a_snapsh
         client.delete_db_instance(DBInstanceIdentifier="doomed", FinalDBSnapshotIdentifier="last")
     client.delete_db_instance(DBInstanceIdentifier="doomed", SkipFinalSnapshot=True)
     api.until_gone("doomed")
+
+
+def test_a_snapshot_may_be_deleted_while_it_is_restored(api: Api, taken: Any) -> None:
+    client = api.client()
+    client.copy_db_snapshot(SourceDBSnapshotIdentifier="taken", TargetDBSnapshotIdentifier="brief")
+    api.until_snapshot("brief")
+    files = api.rds.snapshot_directory(HOME, "brief")
+    api.faults.set({"latency": {"restore": 0.3}})
+    client.restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier="orphan", DBSnapshotIdentifier="brief", BackupRetentionPeriod=0
+    )
+    client.delete_db_snapshot(DBSnapshotIdentifier="brief")
+    with refused("DBSnapshotNotFound", status=404):
+        api.snapshot("brief")
+    orphan, _ = api.until("orphan")
+    assert api.sql(orphan, "SELECT 1") == [(1,)]
+    deadline = time.monotonic() + 10
+    while files.exists():
+        assert time.monotonic() < deadline
+    client.delete_db_instance(DBInstanceIdentifier="orphan", SkipFinalSnapshot=True)
+    api.until_gone("orphan")
 
 
 def test_a_failed_snapshot_is_told_by_nothing_but_its_status(api: Api, plain: Any) -> None:

@@ -15,8 +15,9 @@ import psycopg
 from pgdrill.errors import Broken
 from pgdrill.lab.rds import listing, snapshots
 from pgdrill.lab.rds.events import tell
+from pgdrill.lab.rds.fresh import moment
 from pgdrill.lab.rds.records import Instance, Retained, Snapshot
-from pgdrill.lab.rds.state import Gone, State, moment
+from pgdrill.lab.rds.state import Gone, State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
 
 log = logging.getLogger(__name__)

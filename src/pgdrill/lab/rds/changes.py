@@ -79,6 +79,8 @@ def _modify(state: State, instance: Instance, changes: dict[str, Any], password:
     state.delay("modify")
     if changes:
         _apply(state, instance, changes)
+    if "AllocatedStorage" in changes:
+        state.enter(instance, "storage-optimization")
     if password is not None:
         _reset_password(state, instance, password)
     if changes and not instance.backed_up and state.current(instance).backed_up:

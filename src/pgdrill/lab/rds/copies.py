@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pgdrill.lab.rds import listing, snapshots
 from pgdrill.lab.rds.events import tell
+from pgdrill.lab.rds.fresh import moment, new_id
 from pgdrill.lab.rds.records import Snapshot
-from pgdrill.lab.rds.state import State, moment, new_id
+from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
 
 IN_FLIGHT = frozenset({"pending", "creating"})
@@ -50,7 +51,7 @@ def create(state: State, region: str, request: Request) -> Result:
         }
     )
     state.snapshots.put(target)
-    state.run(_copy, target, source)
+    state.run(_copy, target, source, reads=source)
     return {"DBSnapshot": snapshots.shown(state, target)}
 
 
@@ -133,8 +134,7 @@ def _carry_out(state: State, target: Snapshot, source: Snapshot, goes_on: Callab
         if not goes_on():
             return False
         state.update_snapshot(target, progress=percent)
-    with state.reading(source):
-        return duplicate(state, state.base(source), state.base(target), go_on=goes_on)
+    return duplicate(state, state.base(source), state.base(target), go_on=goes_on)
 
 
 def duplicate(state: State, source: Path, target: Path, *, go_on: Callable[[], bool]) -> bool:

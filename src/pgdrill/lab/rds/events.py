@@ -15,8 +15,9 @@ from datetime import timedelta
 from typing import Any
 
 from pgdrill.lab.rds import listing, wire
+from pgdrill.lab.rds.fresh import moment
 from pgdrill.lab.rds.records import Event, Instance, Snapshot
-from pgdrill.lab.rds.state import State, moment
+from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
 
 log = logging.getLogger(__name__)

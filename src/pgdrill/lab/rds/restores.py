@@ -44,14 +44,13 @@ def from_snapshot(state: State, region: str, request: Request) -> Result:
         update={"configuration": snapshot.source.configuration.model_copy(update=key)}
     )
     instance = _new(state, region, identifier, source, request)
-    state.run(_from_snapshot, instance, snapshot)
+    state.run(_from_snapshot, instance, snapshot, reads=snapshot)
     return {"DBInstance": instances.shown(state, instance)}
 
 
 def _from_snapshot(state: State, instance: Instance, snapshot: Snapshot) -> None:
     def make(cluster: Cluster) -> None:
-        with state.reading(snapshot):
-            cluster.restore(state.base(snapshot))
+        cluster.restore(state.base(snapshot))
         instances.serve(state, instance, first_reads.environment(state, instance))
 
     state.delay("restore")
@@ -67,7 +66,7 @@ def to_point_in_time(state: State, region: str, request: Request) -> Result:
     target = _target(state, source, request)
     base = next(base for base in reversed(backups.bases(state, source)) if base.created_at <= target)
     instance = _new(state, region, identifier, source, request)
-    state.run(_to_point_in_time, instance, source, base, target)
+    state.run(_to_point_in_time, instance, source, base, target, reads=base)
     return {"DBInstance": instances.shown(state, instance)}
 
 
@@ -135,8 +134,7 @@ def _to_point_in_time(
     state: State, instance: Instance, source: Instance, base: Snapshot, target: datetime
 ) -> None:
     def make(cluster: Cluster) -> None:
-        with state.reading(base):
-            cluster.restore(state.base(base))
+        cluster.restore(state.base(base))
         cluster.recover_to(state.archive(source), target)
         instances.serve(state, instance, first_reads.environment(state, instance))
 

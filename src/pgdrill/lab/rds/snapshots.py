@@ -4,13 +4,16 @@ The instance is `backing-up` while one is taken. Nothing here is told when one f
 """
 
 import logging
+import os
 import shutil
+from pathlib import Path
 
 from pgdrill.errors import Broken
 from pgdrill.lab.rds import listing
 from pgdrill.lab.rds.events import tell
+from pgdrill.lab.rds.fresh import moment, new_id
 from pgdrill.lab.rds.records import Instance, Snapshot
-from pgdrill.lab.rds.state import State, moment, new_id, size_of
+from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
 
 log = logging.getLogger(__name__)
@@ -80,9 +83,15 @@ def fill(state: State, snapshot: Snapshot) -> None:
         created_at=now,
         original_created_at=now,
         database_time=holds,
-        size=size_of(state.base(snapshot)),
+        size=_size_of(state.base(snapshot)),
     )
     tell(state, snapshot, "0042" if snapshot.kind == MANUAL else "0091")
+
+
+def _size_of(directory: Path) -> int:
+    return sum(
+        (Path(folder) / name).lstat().st_size for folder, _, names in os.walk(directory) for name in names
+    )
 
 
 # -------------------------------------------------------------------- actions

@@ -4,16 +4,11 @@ An action runs under `lock` and only reads and writes records; what takes time i
 """
 
 import logging
-import os
 import queue
-import secrets
-import socket
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +100,6 @@ class State:
         self.outbox: queue.Queue[tuple[float, Event] | None] = queue.Queue()
         self._readers: Counter[str] = Counter()
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._clusters: dict[str, Cluster] = {}
         self._jobs: set[threading.Thread] = set()
 
     # ---------------------------------------------------------------- names and places
@@ -114,16 +108,11 @@ class State:
         return f"arn:aws:rds:{record.region}:{self.account}:{kind}:{record.identifier}"
 
     def cluster(self, instance: Instance) -> Cluster:
-        with self.lock:
-            known = self._clusters.get(instance.resource_id)
-            if known is None:
-                known = Cluster(self.directory / "instances" / instance.resource_id, self.binaries)
-                self._clusters[instance.resource_id] = known
-            return known
+        return Cluster(self.directory / "instances" / instance.resource_id, self.binaries)
 
     def archive(self, instance: Instance) -> Path:
         """Return where the instance's write-ahead log is archived; it may outlive the instance."""
-        return self.directory / "instances" / instance.resource_id / "archive"
+        return self.cluster(instance).archive
 
     def base(self, snapshot: Snapshot) -> Path:
         """Return the directory of the snapshot's base backup."""
@@ -131,8 +120,11 @@ class State:
 
     # ---------------------------------------------------------------- jobs
 
-    def run(self, job: Callable[..., None], *arguments: Any) -> None:
-        """Run `job(state, *arguments)` in a thread of its own."""
+    def run(self, job: Callable[..., None], *arguments: Any, reads: Snapshot | None = None) -> None:
+        """Run `job(state, *arguments)` in a thread of its own.
+
+        The files of the snapshot that it `reads` stay until it ends, even when the snapshot is deleted meanwhile.
+        """
 
         def body() -> None:
             try:
@@ -144,10 +136,13 @@ class State:
             finally:
                 with self.lock:
                     self._jobs.discard(threading.current_thread())
+                    self._readers.subtract(reading)
 
+        reading = [reads.uid] if reads else []
         thread = threading.Thread(target=body, name=job.__name__.strip("_"), daemon=True)
         with self.lock:
             self._jobs.add(thread)
+            self._readers.update(reading)
         thread.start()
 
     def wait(self, seconds: float) -> None:
@@ -257,17 +252,6 @@ class State:
         while self.faults.stuck(snapshot.identifier, self.current_snapshot(snapshot).status):
             self.wait(0.05)
 
-    @contextmanager
-    def reading(self, snapshot: Snapshot) -> Iterator[None]:
-        """Keep the snapshot's files while they are read, even when it is deleted meanwhile."""
-        with self.lock:
-            self._readers[snapshot.uid] += 1
-        try:
-            yield
-        finally:
-            with self.lock:
-                self._readers[snapshot.uid] -= 1
-
     def being_read(self, snapshot: Snapshot) -> bool:
         with self.lock:
             return self._readers[snapshot.uid] > 0
@@ -276,31 +260,3 @@ class State:
         """Return what lets copies of one instance's snapshots go one after the other."""
         with self.lock:
             return self._turns[source.source.resource_id]
-
-
-def moment() -> datetime:
-    """Return the time as RDS keeps it: to the millisecond, rounded up, so never before what has happened."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=0) + timedelta(milliseconds=-(-now.microsecond // 1000))
-
-
-def new_id(prefix: str) -> str:
-    """Return an identifier like those of DbiResourceId."""
-    return prefix + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(26))
-
-
-def free_port(wanted: int | None = None) -> int:
-    """Return `wanted` if it is free on loopback, else any free port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted or 0))
-        except OSError:
-            return free_port()
-        return int(probe.getsockname()[1])
-
-
-def size_of(directory: Path) -> int:
-    return sum(
-        (Path(folder) / name).lstat().st_size for folder, _, names in os.walk(directory) for name in names
-    )
