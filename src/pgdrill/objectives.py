@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from pgdrill.evidence.wording import duration
 from pgdrill.model import Finding, Rpo, Rto, Stage, Verdict
 from pgdrill.plan import DatabasePlan, Plan
 
@@ -34,7 +35,7 @@ def judge_rto(measured: Rto) -> Finding:
     return Finding(
         check="rto",
         verdict=Verdict.PASSED if held else Verdict.FAILED,
-        reason=f"usable {measured.usable:.1f} s after the request, objective {measured.objective:.0f} s",
+        reason=f"usable {duration(measured.usable)} after the request, objective {duration(measured.objective)}",
         hint="" if held else "see which stage took longest; a larger class or less log to replay shorten it",
     )
 
@@ -53,10 +54,12 @@ def judge_rpo(measured: Rpo, wanted: str, plan: Plan, database: DatabasePlan) ->
             hint="install the ledger with: pgdrill ledger install" if asked else "",
         )
     held = lost <= objective
-    what = "would have been lost at the drill's start" if newest else "the point lags behind its own time"
+    what = (
+        "{} would have been lost at the drill's start" if newest else "the point lags {} behind its own time"
+    )
     return Finding(
         check="rpo",
         verdict=Verdict.PASSED if held else Verdict.FAILED,
-        reason=f"{lost:.1f} s {what}, objective {objective:.0f} s",
+        reason=f"{what.format(duration(lost))}, objective {duration(objective)}",
         hint="" if held else "see when the last points were taken, and why the next one is late",
     )

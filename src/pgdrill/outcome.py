@@ -1,10 +1,11 @@
 """What comes of a drill: facts kept, the case they are judged in, and the evidence made of the findings.
 
-Reads and writes the store; touches neither RDS nor a database.
+Reads and writes the store; asks RDS only whether a deleted instance left backups; opens no database.
 """
 
 import gzip
 import hashlib
+import json
 from typing import Any
 
 from pgdrill import __version__, examination, ledger, objectives, seal
@@ -33,6 +34,10 @@ from pgdrill.plan import Plan
 from pgdrill.rds import Instance
 from pgdrill.state import Drill, FactRef, Problem
 from pgdrill.store import Store
+
+
+# The measures of content, which another restore of the same point must repeat.
+COMPARED = ("sweep", "large_objects")
 
 
 class _Reference(Model):
@@ -110,7 +115,7 @@ def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]
     for measure, key in reference.facts.items():
         packed = store.get(key)
         if packed is not None:
-            facts[measure] = SweepFact.model_validate_json(gzip.decompress(packed)).model_dump(mode="json")
+            facts[measure] = json.loads(gzip.decompress(packed))
     return reference.drill, facts
 
 
@@ -209,9 +214,9 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
 def keep(cell: Cell, made: Evidence) -> str:
     """Store the evidence with its report; a point that passed becomes a reference. Return the digest."""
     digest = archive.save(cell.store, made)
-    sweep = next((key for key in made.facts if key.endswith("/facts/sweep.json.gz")), None)
-    if made.verdict is Verdict.PASSED and sweep:
-        reference = _Reference(drill=made.drill, facts={"sweep": sweep})
+    compared = {m: key for m in COMPARED for key in made.facts if key.endswith(f"/{m}.json.gz")}
+    if made.verdict is Verdict.PASSED and "sweep" in compared:
+        reference = _Reference(drill=made.drill, facts=compared)
         key = f"references/{made.database}/{made.point.id}/{made.drill}"
         cell.store.put(key, reference.model_dump_json().encode())
     return digest
@@ -230,6 +235,7 @@ def keep_teardown(drill: Drill, cell: Cell) -> None:
             instance=drill.leased().instance,
             requested_at=drill.delete_asked_at,
             gone_at=drill.stages.get(Stage.GONE),
+            retained_backups=cell.rds.automated_backups(drill.leased().instance),
             proof=f"DescribeDBInstances answered DBInstanceNotFound for {drill.leased().instance}",
         ),
     )

@@ -153,14 +153,21 @@ class Rds:
         available = entry["Status"] == "available"
         return entry["Status"], _point(entry, self.region) if available else None
 
-    def window(self, source: str) -> tuple[datetime, datetime] | None:
-        """Return the PITR window (earliest, latest) of an instance; None where it has none."""
+    def automated_backups(self, source: str) -> tuple[str, ...]:
+        """Return the ARNs of the automated backups of an instance, those that outlived it included."""
+        return tuple(backup["DBInstanceAutomatedBackupsArn"] for backup in self._automated_backups(source))
+
+    def _automated_backups(self, source: str) -> list[Any]:
         answer = self._call(
             "describe the automated backups of",
             source,
             lambda: self._client.describe_db_instance_automated_backups(DBInstanceIdentifier=source),
         )
-        for backup in answer["DBInstanceAutomatedBackups"]:
+        return list(answer["DBInstanceAutomatedBackups"])
+
+    def window(self, source: str) -> tuple[datetime, datetime] | None:
+        """Return the PITR window (earliest, latest) of an instance; None where it has none."""
+        for backup in self._automated_backups(source):
             window = backup.get("RestoreWindow", {})
             if "EarliestTime" in window and "LatestTime" in window:
                 return window["EarliestTime"].astimezone(UTC), window["LatestTime"].astimezone(UTC)

@@ -55,15 +55,16 @@ def list_points(
             }
         )
         return
-    table = Table("point", "kind", "recovers to (UTC)", "engine", "GB", "encrypted", box=None, pad_edge=False)
+    table = Table("kind", "recovers to (UTC)", "engine", "GB", "encrypted", box=None, pad_edge=False)
+    table.add_column("point", overflow="fold")
     for point in found:
         table.add_row(
-            point.id,
             point.kind.value,
             f"{point.recovers_to:%Y-%m-%d %H:%M:%S}",
             point.engine_version,
             str(point.storage_gb),
             "yes" if point.encrypted else "no",
+            point.id,
         )
     out.print(table if found else "no usable snapshot")
     out.print(

@@ -33,6 +33,8 @@ _REACHED = {
     Stage.EXAMINED: "examined",
     Stage.GONE: "temporary instance gone",
 }
+# Seconds between two details of the same step in a log.
+EVERY = 10.0
 
 
 class Progress:
@@ -42,7 +44,8 @@ class Progress:
         self._console = console
         self._status: Status | None = None
         self._shown: set[Stage] = set()
-        self._line = ""
+        self._doing = ""
+        self._said = 0.0
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -75,9 +78,11 @@ class Progress:
             self._console.print(f"  {seconds:8.2f} s  {_REACHED[stage]}", markup=False)
 
     def say(self, text: str) -> None:
-        """Show what is being done now; a repeated text only renews the time on a terminal."""
+        """Show what is being done now; where nothing is alive, a new step at once and its details now and then."""
         if self._status:
             self._status.update(f"{escape(text)} [dim]{time.monotonic() - self._began:.0f} s[/dim]")
-        elif text and text != self._line:
-            self._line = text
-            self._console.print(f"  ... {text}", markup=False)
+            return
+        doing, now = text.split(":", 1)[0], time.monotonic()
+        if doing != self._doing or (text != doing and now - self._said > EVERY):
+            self._doing, self._said = doing, now
+            self._console.print(f"  ... {text}", markup=False, soft_wrap=True)
