@@ -1,110 +1,35 @@
-"""The lab as a whole: it begins, serves unmodified clients on loopback alone, keeps what it is asked to, and ends."""
+"""The lab serves unmodified clients on loopback alone, and does through its own door what AWS cannot be asked for."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
-import psycopg
 import pytest
 from botocore.exceptions import ClientError
 
-from pgdrill.errors import Broken, NotRunnable
-from pgdrill.lab import daemon as daemon_module
+from pgdrill.errors import NotRunnable
 from pgdrill.lab.lab import Lab
-from pgdrill.lab.record import Record, Settings
+from pgdrill.lab.record import Settings
 from pgdrill.plan import Plan
+from tests.lab.labs import (
+    MakeLab,
+    await_snapshot,
+    await_status,
+    connect,
+    create,
+    daemon_of,
+    instance,
+    processes_of,
+    until,
+)
 
-PASSWORD = "correct-horse-battery"
 DR = "ap-northeast-1"
 PROGRAM = str(Path(sys.executable).parent / "pgdrill")
-
-MakeLab = Callable[[], Lab]
-
-
-def begin(lab: Lab, name: str) -> None:
-    """Ask for a database instance without automated backups."""
-    arguments = lab.world().production_instance() | {"BackupRetentionPeriod": 0}
-    lab.client("rds").create_db_instance(
-        DBInstanceIdentifier=name,
-        MasterUsername="master",
-        MasterUserPassword=PASSWORD,
-        DBName="shop",
-        **arguments,
-    )
-
-
-def create(lab: Lab, name: str) -> None:
-    begin(lab, name)
-    await_status(lab, name)
-
-
-def instance(lab: Lab, name: str, region: str | None = None) -> Any:
-    return lab.client("rds", region).describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
-
-
-def await_status(lab: Lab, name: str, status: str = "available") -> None:
-    until(lambda: instance(lab, name)["DBInstanceStatus"] == status)
-
-
-def await_snapshot(lab: Lab, name: str) -> None:
-    rds = lab.client("rds")
-    until(
-        lambda: (
-            rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"][0]["Status"] == "available"
-        )
-    )
-
-
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.02)
-
-
-def connect(lab: Lab, name: str) -> psycopg.Connection[tuple[Any, ...]]:
-    endpoint = instance(lab, name)["Endpoint"]
-    return psycopg.connect(
-        host=endpoint["Address"],
-        port=endpoint["Port"],
-        user="master",
-        password=PASSWORD,
-        dbname="shop",
-        sslmode="verify-full",
-        sslrootcert=lab.environment["PGSSLROOTCERT"],
-        autocommit=True,
-    )
-
-
-def daemon(lab: Lab) -> psutil.Process:
-    record = Record.read(lab.directory)
-    assert record is not None
-    process = daemon_module.living(lab.directory, record)
-    assert process is not None
-    return process
-
-
-def processes_of(lab: Lab) -> list[psutil.Process]:
-    """Return what lives of the lab: the daemon, what it began, and PostgreSQL below the lab's directory."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            below = process.cwd().startswith(str(lab.directory))
-            marked = process.environ().get("PGDRILL_LAB_DIRECTORY") == str(lab.directory)
-            if (below or marked) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -143,16 +68,21 @@ def test_the_plan_is_valid_and_what_it_names_is_there(lab: Lab) -> None:
     assert lab.client("kms").describe_key(KeyId=plan.stack.mac_key)["KeyMetadata"]["KeySpec"] == "HMAC_256"
 
 
+def listening(process: psutil.Process) -> set[tuple[str, str]]:
+    try:
+        return {
+            (process.name(), connection.laddr.ip)
+            for connection in process.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+    except psutil.NoSuchProcess:
+        return set()  # a worker that has ended since listens nowhere
+
+
 def test_nothing_listens_beyond_loopback(lab: Lab, shop: str) -> None:
-    listening = [
-        (process.name(), connection.laddr.ip)
-        for process in processes_of(lab)
-        for connection in process.net_connections()
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert {name for name, _ in listening} >= {"postgres"}
-    assert len(listening) >= 2
-    assert {address for _, address in listening} <= {"127.0.0.1", "::1"}
+    found = set[tuple[str, str]]().union(*map(listening, processes_of(lab)))
+    assert {name for name, _ in found} >= {"postgres", daemon_of(lab).name()}
+    assert {address for _, address in found} <= {"127.0.0.1", "::1"}
 
 
 def test_a_database_is_reached_over_verified_tls(lab: Lab, shop: str) -> None:
@@ -359,7 +289,7 @@ def test_a_running_lab_is_not_discarded(lab: Lab) -> None:
 
 
 def test_a_port_in_use_is_named(lab: Lab, make_lab: MakeLab) -> None:
-    port = daemon(lab).net_connections()[0].laddr.port
+    port = daemon_of(lab).net_connections()[0].laddr.port
     with pytest.raises(
         NotRunnable, match=f"^port {port} on 127.0.0.1 cannot be used: Address already in use$"
     ):
@@ -388,132 +318,3 @@ def test_status_of_no_lab_is_3(tmp_path: Path) -> None:
     told = pgdrill(Lab(tmp_path), "status", "--json")
     assert told.returncode == 3
     assert json.loads(told.stdout) == {"running": False, "directory": str(tmp_path)}
-
-
-def test_what_is_kept_is_there_after_the_next_up_that_works(
-    make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lab = make_lab()
-    lab.up(Settings(archive_every=0.5))
-    create(lab, "kept")
-    with connect(lab, "kept") as session:
-        session.execute("CREATE TABLE note AS SELECT 42 AS answer")
-    lab.client("secretsmanager").create_secret(Name="shop/pgdrill", SecretString="{}")
-    lab.client("s3").put_object(Bucket=lab.world().evidence_bucket, Key="note", Body=b"42")
-    environment, world = lab.environment, lab.world()
-
-    assert lab.down(keep=True) is True
-    assert processes_of(lab) == []
-    with monkeypatch.context() as broken:
-        environment_of = daemon_module._environment
-        broken.setattr(
-            daemon_module, "_environment", lambda *a: environment_of(*a) | {"PGDRILL_PG_BIN": "/nowhere"}
-        )
-        with pytest.raises(Broken, match=r"^the lab's process ended with status 1: .*/nowhere"):
-            lab.up()
-    assert processes_of(lab) == [], "an `up` that fails neither leaves a process nor discards what was kept"
-    assert lab.up() is True
-
-    assert (lab.environment, lab.world()) == (environment, world)
-    await_status(lab, "kept")
-    with connect(lab, "kept") as session:
-        assert session.execute("SELECT answer FROM note").fetchone() == (42,)
-    assert lab.client("secretsmanager").get_secret_value(SecretId="shop/pgdrill")["SecretString"] == "{}"
-    assert lab.client("s3").get_object(Bucket=world.evidence_bucket, Key="note")["Body"].read() == b"42"
-    assert lab.client("kms").describe_key(KeyId=world.mac_key)["KeyMetadata"]["Enabled"]
-    record = Record.read(lab.directory)
-    assert record is not None
-    assert record.settings.archive_every == 0.5
-
-    assert lab.down() is True
-    assert not lab.directory.exists()
-
-
-def kill(lab: Lab) -> list[psutil.Process]:
-    """Kill the daemon as an operator or the kernel might; return what lived of the lab before."""
-    before = processes_of(lab)
-    process = daemon(lab)
-    process.kill()
-    process.wait(10)
-    return before
-
-
-def test_a_killed_lab_leaves_nothing_that_the_next_command_does_not_clean_up(make_lab: MakeLab) -> None:
-    lab = make_lab()
-    lab.up()
-    create(lab, "orphan")
-    before = kill(lab)
-    assert processes_of(lab), "PostgreSQL outlives the daemon, else this proves nothing"
-    assert lab.running() is None
-
-    lab.up()
-
-    assert [process for process in processes_of(lab) if process in before] == []
-    assert lab.client("rds").describe_db_instances()["DBInstances"] == []
-    assert list((lab.directory / "rds").glob("instances/*")) == []
-
-    begin(lab, "half-made")
-    kill(lab)
-    lab.down()
-
-    assert processes_of(lab) == []
-    assert not lab.directory.exists()
-
-
-def test_ctrl_c_ends_the_daemon_and_its_databases_and_keeps_their_state(make_lab: MakeLab) -> None:
-    lab = make_lab()
-    lab.up()
-    create(lab, "ended")
-    process = daemon(lab)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    assert processes_of(lab) == []
-    record = Record.read(lab.directory)
-    assert record is not None
-    assert record.kept
-
-    lab.up(fresh=True)
-
-    assert lab.client("rds").describe_db_instances()["DBInstances"] == [], "fresh discards what was kept"
-
-
-def test_a_lab_whose_world_was_not_finished_is_begun_anew_and_once(make_lab: MakeLab) -> None:
-    lab = make_lab()
-    lab.up()
-    half = daemon(lab)
-    record = Record.read(lab.directory)
-    assert record is not None
-    record.model_copy(update={"ready": False}).write(lab.directory)
-    assert lab.running() is None
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        began = pool.map(lambda _: Lab(lab.directory).up(), range(2))
-    assert sorted(began) == [False, True]
-    assert not half.is_running()
-    assert len([process for process in processes_of(lab) if "pgdrill.lab.emulator" in process.cmdline()]) == 1
-
-
-def test_with_auth_on_a_stranger_does_not_reach_rds(make_lab: MakeLab) -> None:
-    lab = make_lab()
-    lab.up(Settings(auth=True))
-    assert lab.client("rds").describe_db_instances()["DBInstances"] == []
-    iam = lab.client("iam")
-    iam.create_user(UserName="reader")
-    key = iam.create_access_key(UserName="reader")["AccessKey"]
-    pair = key["AccessKeyId"], key["SecretAccessKey"]
-    for credentials, code in ((("AKIAUNKNOWN", "secret"), "InvalidClientTokenId"), (pair, "AccessDenied")):
-        stranger = boto3.session.Session(*credentials).client(
-            "rds", region_name="ap-southeast-1", endpoint_url=lab.environment["AWS_ENDPOINT_URL"]
-        )
-        with pytest.raises(ClientError) as refused:
-            stranger.describe_db_instances()
-        assert refused.value.response["Error"]["Code"] == code
-
-
-def test_postgresql_that_is_not_there_is_told_before_anything_begins(
-    make_lab: MakeLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lab = make_lab()
-    monkeypatch.setenv("PGDRILL_PG_BIN", "/nowhere")
-    with pytest.raises(NotRunnable, match="/nowhere"):
-        lab.up()
-    assert processes_of(lab) == []
