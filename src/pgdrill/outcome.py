@@ -35,7 +35,6 @@ from pgdrill.rds import Instance
 from pgdrill.state import Drill, FactRef, Problem
 from pgdrill.store import Store
 
-
 # The measures of content, which another restore of the same point must repeat.
 COMPARED = ("sweep", "large_objects")
 
