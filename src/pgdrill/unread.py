@@ -24,7 +24,7 @@ _TOAST = re.compile(r"\b(pg_toast_\d+)\b")
 # Sentences of PostgreSQL's and amcheck's own that are worth more than the code, and hold no value.
 _SAYINGS = (
     "invalid page",
-    "could not read block",
+    "could not read",
     "could not open file",
     "could not access status of transaction",
     "missing chunk number",
@@ -72,8 +72,8 @@ class Unread(Model):
         return self.sqlstate == _CANCELED
 
     def __str__(self) -> str:
-        what = self.saying or self.error
-        return " ".join(part for part in (what, self.where, f"({self.sqlstate or 'no SQLSTATE'})") if part)
+        what = ": ".join(part for part in (self.saying or self.error, self.where) if part)
+        return f"{what} ({self.sqlstate or 'no SQLSTATE'})"
 
 
 def unread(error: psycopg.Error, session: Connection) -> Unread:

@@ -237,7 +237,7 @@ def test_a_flipped_bit_is_found_with_the_block_it_is_in(
     for name in ("rows", "heap"):
         assert found[name].damaged == 1
         assert found[name].damage[0].object == 'public."Order Lines"'
-        assert found[name].damage[0].what == 'invalid page block 5 of public."Order Lines" (XX001)'
+        assert found[name].damage[0].what == 'invalid page: block 5 of public."Order Lines" (XX001)'
 
 
 def test_a_flipped_bit_in_toast_is_found(damaged: Cluster, server_of: ServerOf, file_of: FileOf) -> None:
@@ -252,7 +252,7 @@ def test_a_flipped_bit_in_toast_is_found(damaged: Cluster, server_of: ServerOf, 
         "heap": Verdict.FAILED,
         "indexes": Verdict.INCONCLUSIVE,
     }
-    assert found["rows"].damage[0].what == f"invalid page block 3 of {toast} (XX001)"
+    assert found["rows"].damage[0].what == f"invalid page: block 3 of {toast} (XX001)"
     assert 'public."Order Lines" (TOAST)' in {one.object for one in found["heap"].damage}
 
 
@@ -271,7 +271,7 @@ def test_a_file_that_is_gone_is_found(damaged: Cluster, server_of: ServerOf, fil
         path.unlink()
     found = examine(server_of(damaged, may_change=True))
     assert found["rows"].verdict is Verdict.FAILED
-    assert found["rows"].damage[0].what == "could not open file public.of_clerk (58P01)"
+    assert found["rows"].damage[0].what == "could not open file: public.of_clerk (58P01)"
 
 
 @pytest.mark.parametrize("index", ['public."by Customer"', "pg_toast"])
@@ -289,7 +289,7 @@ def test_a_damaged_index_is_found_and_its_table_is_not_blamed(
     found = examine(server_of(damaged, may_change=True))
     assert found["indexes"].verdict is Verdict.FAILED
     assert found["indexes"].damage[0].object == index
-    assert found["indexes"].damage[0].what == f"invalid page block 1 of {index} (XX001)"
+    assert found["indexes"].damage[0].what == f"invalid page: block 1 of {index} (XX001)"
     if "Customer" in index:
         assert verdicts(found) == {"indexes": Verdict.FAILED}
 
@@ -307,7 +307,7 @@ def test_an_index_under_another_collation_is_found(damaged: Cluster, server_of: 
         )
     found = examine(server_of(damaged, may_change=True))
     assert verdicts(found) == {"indexes": Verdict.FAILED}
-    assert found["indexes"].damage[0].what == "item order invariant violated index words_w (XX002)"
+    assert found["indexes"].damage[0].what == "item order invariant violated: index words_w (XX002)"
 
 
 def test_where_amcheck_is_refused_full_reads_and_sums_of_keys_stand_in(

@@ -65,7 +65,7 @@ def judge(fact: SweepFact, _case: Case) -> Judgement:
         verdict=verdict,
         reason=reason,
         hint=hint,
-        coverage=_coverage([heap for _, _, heap in heaps]),
+        coverage=_coverage([heap for _, _, heap in heaps], checksums=fact.checksums),
         damage=tuple(damage[:LISTED]),
         damaged=len(damage),
     )
@@ -80,7 +80,7 @@ def _what(heap: Swept) -> str:
     return f"{heap.messages[0]}{more}" if heap.messages else str(heap.unread)
 
 
-def _coverage(heaps: list[Swept]) -> str:
+def _coverage(heaps: list[Swept], *, checksums: bool) -> str:
     verified = [heap for heap in heaps if heap.verified and not heap.pending and not heap.unverified]
     read = [
         heap for heap in heaps if not heap.verified and heap.digest and not heap.pending and not heap.unread
@@ -89,7 +89,8 @@ def _coverage(heaps: list[Swept]) -> str:
         f"amcheck of {len(verified)} of {len(heaps)} relations, {sum(heap.pages for heap in verified):,} pages"
     ]
     if read:
-        parts.append(f"full read under checksums of {len(read)} tables, system catalogs left out")
+        how = "full read under checksums" if checksums else "full read"
+        parts.append(f"{how} of {len(read)} tables, system catalogs left out")
     return "; ".join(parts)
 
 
