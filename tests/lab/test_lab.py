@@ -11,8 +11,11 @@ from typing import Any
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
+from pgdrill.cli import lab as cli
 from pgdrill.errors import NotRunnable
+from pgdrill.lab import sabotage
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from pgdrill.plan import Plan
@@ -318,3 +321,56 @@ def test_status_of_no_lab_is_3(tmp_path: Path) -> None:
     told = pgdrill(Lab(tmp_path), "status", "--json")
     assert told.returncode == 3
     assert json.loads(told.stdout) == {"running": False, "directory": str(tmp_path)}
+
+
+def command(lab: Lab, *arguments: str, given: str | None = None) -> Any:
+    """Run a command in this process and return its result; only an exit is let pass as such."""
+    result = CliRunner().invoke(cli.app, [*arguments, "--directory", str(lab.directory)], input=given)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_faults_are_set_shown_and_cleared_by_commands(lab: Lab) -> None:
+    command(lab, "fault", "set", '{"latency": {"restore": 2}}')
+    command(lab, "fault", "set", "-", given='{"events": {"late": 1}}')
+    shown = json.loads(command(lab, "fault", "list").stdout)
+    assert (shown["latency"], shown["events"]["late"]) == ({"restore": 2.0}, 1.0)
+    assert 'faults: {"latency": {"restore": 2.0}' in command(lab, "status").stdout
+    command(lab, "fault", "clear")
+    assert "no faults set" in command(lab, "status").stdout
+
+
+def test_faults_that_are_not_json_are_refused_with_an_example(lab: Lab) -> None:
+    with pytest.raises(NotRunnable, match=r"^faults are not JSON: Expecting value") as refused:
+        command(lab, "fault", "set", "slow")
+    assert refused.value.hint == 'write, for one: {"latency": {"restore": 20}}'
+
+
+def test_every_kind_of_sabotage_is_listed(lab: Lab) -> None:
+    listed = command(lab, "sabotage", "--list").stdout
+    assert [kind.name for kind in sabotage.ALL if kind.name not in listed] == []
+
+
+def test_a_snapshot_is_damaged_by_a_command(lab: Lab, shop: str) -> None:
+    with connect(lab, shop) as session:
+        session.execute("CREATE TABLE IF NOT EXISTS spare AS SELECT 1 AS n")
+    lab.client("rds").create_db_snapshot(DBInstanceIdentifier=shop, DBSnapshotIdentifier="by-command")
+    await_snapshot(lab, "by-command")
+    said = command(
+        lab, "sabotage", "by-command", "dropped-table", "--database", "shop", "--table", "public.spare"
+    )
+    assert "spare" in said.stdout
+
+
+def test_up_and_down_by_command(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    began = json.loads(command(lab, "up", "--amcheck", "refused", "--json").stdout)
+    assert began == {"began": True, "environment": lab.environment}
+    again = command(lab, "up")
+    assert again.stdout.splitlines() == [f"{name}={value}" for name, value in lab.environment.items()]
+    record = lab.running()
+    assert record is not None
+    assert record.settings.amcheck == "refused"
+    command(lab, "down")
+    assert lab.running() is None
