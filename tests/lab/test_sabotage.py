@@ -350,6 +350,15 @@ def test_a_swap_needs_another_snapshot(harm: Harm) -> None:
     )
 
 
+def test_a_lost_write_needs_a_snapshot_that_differs(harm: Harm, backups: Backups) -> None:
+    with pytest.raises(NotRunnable) as raised:
+        harm.do("lost-write", other=backups.newer)
+    assert (raised.value.message, raised.value.hint) == (
+        "no page in copy-lost-write has other rows than in newer",
+        "choose an older snapshot of the same instance",
+    )
+
+
 def test_a_table_without_what_is_to_be_damaged_is_refused(harm: Harm) -> None:
     with pytest.raises(NotRunnable) as raised:
         harm.do("toast-bit-flip", database="shop", table="customers")

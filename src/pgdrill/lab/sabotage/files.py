@@ -1,5 +1,6 @@
 """Damage to the files of a backup, as hardware, file systems and broken copies do it. Writes only into the backup."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from pgdrill.lab.cluster import Query
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.sabotage import pages
 from pgdrill.lab.sabotage.pages import Page
-from pgdrill.lab.sabotage.things import TABLE, Apply, Target, Thing, find, opened
+from pgdrill.lab.sabotage.things import TABLE, Apply, Target, Thing, find, find_all, opened
 
 
 def in_file(query: Query, damage: Callable[[Path, Thing], str]) -> Apply:
@@ -74,19 +75,25 @@ def lose_write(backup: Path, binaries: Binaries, target: Target) -> str:
     """Put an older page back, as storage does that confirmed a write and lost it."""
     older = _other(target)
     with opened(backup, binaries) as cluster:
-        thing = find(cluster, TABLE, target)
+        tables = find_all(cluster, TABLE, target)
+    for table in tables:
+        if (older / table.file).exists():
+            with contextlib.suppress(NotRunnable):
+                return _put_back(backup / table.file, older / table.file, table)
+    raise NotRunnable(
+        f"no page in {backup.name} has other rows than in {older.name}",
+        hint="choose an older snapshot of the same instance",
+    )
 
-    def is_older(page: Page) -> bool:
-        before = _page(older / thing.file, page.number)
-        return before.is_whole and before.data() != page.data()
 
-    if not (older / thing.file).exists():
-        raise NotRunnable(
-            f"the other backup has no {thing.file}", hint="choose an older backup of the same instance"
-        )
-    page = _middle(backup / thing.file, is_older)
-    _put(backup / thing.file, _page(older / thing.file, page.number))
-    return f"put page {page.number} of {thing} back to what it was in the other backup"
+def _put_back(file: Path, older: Path, table: Thing) -> str:
+    def has_changed(page: Page) -> bool:
+        before = _page(older, page.number)
+        return before.data() != page.data() and before.is_whole
+
+    page = _middle(file, has_changed)
+    _put(file, _page(older, page.number))
+    return f"put page {page.number} of {table} back to what it was in the other backup"
 
 
 def in_commit_log(damage: Callable[[Path], str]) -> Apply:

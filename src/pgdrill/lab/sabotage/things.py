@@ -85,10 +85,12 @@ COLLATED = (
     + sql.SQL("JOIN pg_collation c ON c.oid = i.indcollation[0] AND c.collprovider = 'i'")
 )
 GRANTED = _TABLES + sql.SQL("""
-SELECT oid, name, '', count(*) FROM tables, aclexplode(relacl) AS acl WHERE acl.grantee <> relowner GROUP BY oid, name
+SELECT DISTINCT oid, name, '', 1 + pg_relation_size(oid) FROM tables, aclexplode(relacl) AS acl
+ WHERE acl.grantee <> relowner
 """)
 POLICY = _TABLES + sql.SQL("""
-SELECT p.oid, format('%%I ON %%s', polname, name), '', 1 FROM tables JOIN pg_policy p ON p.polrelid = tables.oid
+SELECT p.oid, format('%%I ON %%s', polname, name), '', 1 + pg_relation_size(tables.oid)
+  FROM tables JOIN pg_policy p ON p.polrelid = tables.oid
 """)
 FOREIGN_KEY = _TABLES + _CONSTRAINTS + sql.SQL("WHERE contype = 'f'")
 VALIDATED = _TABLES + _CONSTRAINTS + sql.SQL("WHERE contype IN ('f', 'c')")
@@ -108,19 +110,28 @@ def find(cluster: Cluster, query: Query, target: Target) -> Thing:
     Raises:
         NotRunnable: there is none that is not empty.
     """
+    return find_all(cluster, query, target)[0]
+
+
+def find_all(cluster: Cluster, query: Query, target: Target) -> list[Thing]:
+    """Return all that a query finds and is not empty, the largest first.
+
+    Raises:
+        NotRunnable: there is none.
+    """
     databases = [target.database] if target.database else _databases(cluster)
     found = [
         Thing(database, *row)
         for database in databases
         for row in cluster.sql(database, query, {"table": target.table})
+        if row[-1]
     ]
-    largest = max(found, key=lambda thing: thing.size, default=None)
-    if largest is None or not largest.size:
+    if not found:
         raise NotRunnable(
             f"nothing to damage in {target.table or 'any table'} of {', '.join(databases)}",
             hint="choose another table or another kind of sabotage",
         )
-    return largest
+    return sorted(found, key=lambda thing: (-thing.size, thing.name))
 
 
 def _databases(cluster: Cluster) -> list[str]:
