@@ -193,7 +193,7 @@ def beat(server: Server, store: Store, database: str) -> Beat:
     `done_at` is the row's own time plus the whole round trip, so the commit was not later.
 
     Raises:
-        Busy: another beat was under way.
+        Busy: another beat is under way.
         NotRunnable: no ledger there, or it may not be written.
         Unavailable: production or the store did not answer in time.
     """
@@ -203,8 +203,8 @@ def beat(server: Server, store: Store, database: str) -> Beat:
             row = session.execute(ledger_sql.BEAT).fetchone()
         except psycopg.errors.LockNotAvailable as error:
             raise Busy(
-                f"another beat of database {database!r} is under way",
-                hint="let one process beat the ledger; the scheduled function does it where pgdrill is deployed",
+                f"the ledger of database {database!r} is locked",
+                hint="another beat is under way; let one process beat it, and no session lock pgdrill.ledger",
             ) from error
         except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName) as error:
             raise NotRunnable(
@@ -215,10 +215,10 @@ def beat(server: Server, store: Store, database: str) -> Beat:
                 f"role {server.address.user!r} may not beat the ledger of database {database!r}",
                 hint="install it again with this role as --role: pgdrill ledger install",
             ) from error
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             raise Unavailable(
                 f"the ledger of database {database!r} did not beat: {type(error).__name__}",
-                hint="the next beat may pass; look at the server's load and its free storage if it does not",
+                hint="the next beat may pass; if it does not, look at the server's load, free storage and whether it takes writes",
             ) from error
         answered = server.clock.elapsed()
     if row is None:
@@ -242,7 +242,7 @@ def install(server: Server, password: str, *, role: str = ROLE, retained: int = 
     make a schema: seals there miss the positions of sequences.
 
     Raises:
-        NotRunnable: the administrator may not do what is needed.
+        NotRunnable: the administrator may not do what is needed, or the role is somebody else's.
     """
     try:
         with server.ledger_session(DATABASE) as session, session.transaction():
@@ -274,12 +274,20 @@ def uninstall(server: Server, *, role: str = ROLE) -> None:
 
 def _make_role(session: Connection, role: str, password: str) -> None:
     verifier = session.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-    known = session.execute(ledger_sql.ROLE_KNOWN, (role,)).fetchone()
-    session.execute(
-        sql.SQL(ledger_sql.ALTER_ROLE if known else ledger_sql.CREATE_ROLE).format(
-            role=sql.Identifier(role), verifier=sql.Literal(verifier)
+    known = session.execute(ledger_sql.ROLE_MARK, (role,)).fetchone()
+    if known is not None and known != (ledger_sql.MARK,):
+        raise NotRunnable(
+            f"role {role!r} was there before the ledger, and is left as it is",
+            hint="give the plan's secret a role of its own: a username that no role has yet",
         )
-    )
+    for statement in (ledger_sql.ALTER_ROLE if known else ledger_sql.CREATE_ROLE, ledger_sql.MARK_ROLE):
+        session.execute(
+            sql.SQL(statement).format(
+                role=sql.Identifier(role),
+                verifier=sql.Literal(verifier),
+                mark=sql.Literal(ledger_sql.MARK),
+            )
+        )
 
 
 def _run(

@@ -3,7 +3,14 @@
 Functions are SECURITY DEFINER with a fixed search_path, and executable by the ledger's role alone.
 """
 
-ROLE_KNOWN = "SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %s"
+# A role that carries this comment was made here; no other role is ever altered.
+MARK = "pgdrill: beats the ledger and seals"
+
+ROLE_MARK = (
+    "SELECT pg_catalog.shobj_description(oid, 'pg_authid') FROM pg_catalog.pg_roles WHERE rolname = %s"
+)
+
+MARK_ROLE = "COMMENT ON ROLE {role} IS {mark}"
 
 CREATE_ROLE = "CREATE ROLE {role} LOGIN NOCREATEDB NOCREATEROLE CONNECTION LIMIT 5 PASSWORD {verifier}"
 

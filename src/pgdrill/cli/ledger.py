@@ -9,7 +9,6 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from pgdrill import ledger, secret
 from pgdrill.cell import Cell
@@ -48,15 +47,11 @@ def install(dsn: AdminArgument, plan: PlanOption = DEFAULT_PLAN, database: Datab
     """Make the ledger and its login role, which is the one in the plan's secret; again at will."""
     cell = open_cell(plan)
     entry = cell.plan.database(database)
-    role = secret.read(
-        cell.session.client("secretsmanager", region_name=cell.plan.stack.region), entry.secret
-    )
+    role = secret.read(cell.session.client("secretsmanager", region_name=cell.place.region), entry.secret)
     refused = ledger.install(_administrator(dsn), role.password, role=role.username)
-    out.print(f"ledger installed; role {escape(role.username)} may beat and read it, and nothing else")
+    _say(f"ledger installed; role {role.username} may beat and read it, and nothing else")
     for name in refused:
-        err.print(
-            f"no schema may be made in database {escape(name)}: seals miss its sequences", style="yellow"
-        )
+        _warn(f"no schema may be made in database {name}: seals miss its sequences")
 
 
 @app.command()
@@ -65,7 +60,7 @@ def uninstall(
 ) -> None:
     """Remove the ledger, its functions and its role; the witness outside stays."""
     ledger.uninstall(_administrator(dsn), role=role)
-    out.print("ledger removed")
+    _say("ledger removed")
 
 
 @app.command()
@@ -76,7 +71,7 @@ def beat(plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, json:
     if json:
         print_json(made)
     else:
-        out.print(_told(made))
+        _say(_told(made))
 
 
 @app.command()
@@ -100,9 +95,9 @@ def run(
     while not stop.is_set():
         tick = clock(every.total_seconds())
         try:
-            out.print(_told(_beat(cell, entry)))
+            _say(_told(_beat(cell, entry)))
         except DrillError as error:
-            err.print(f"no beat: {escape(error.message)}\nHINT: {escape(error.hint)}", style="yellow")
+            _warn(f"no beat: {error.message}\nHINT: {error.hint}")
         stop.wait(tick.remaining())
 
 
@@ -116,20 +111,26 @@ def status(
     now = clock().now
     beats = ledger.witness(cell.store, entry.name, since=now - ledger.RECENT)
     if not beats:
-        err.print(
-            f"the witness knows no beat of database {escape(entry.name)} of the last day", style="yellow"
-        )
-        err.print("HINT: start it with: pgdrill ledger run")
+        _warn(f"the witness knows no beat of database {entry.name} of the last day")
+        _warn("HINT: start it with: pgdrill ledger run")
         raise typer.Exit(3)
     newest = beats[-1]
     if json:
         print_json(newest)
     else:
-        out.print(f"{_told(newest)}, {(now - newest.beat_at).total_seconds():.0f} s ago")
+        _say(f"{_told(newest)}, {(now - newest.beat_at).total_seconds():.0f} s ago")
 
 
 def _beat(cell: Cell, entry: DatabasePlan) -> Beat:
     return ledger.beat(cell.production(entry, clock()), cell.store, entry.name)
+
+
+def _say(text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True)
+
+
+def _warn(text: str) -> None:
+    err.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def _told(beat: Beat) -> str:
