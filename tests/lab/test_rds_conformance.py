@@ -224,7 +224,7 @@ def test_a_snapshot_says_what_is_in_it_and_when_it_was(api: Api, production: Any
 
 def test_an_instance_is_backing_up_while_it_is_taken_and_takes_no_second(api: Api, snapshot: Any) -> None:
     client = api.client()
-    api.faults.set({"latency": {"snapshot": 0.3}})
+    api.faults.set({"latency": {"snapshot": 60}})
     begun = client.create_db_snapshot(
         DBSnapshotIdentifier="slow", DBInstanceIdentifier="production", Tags=[{"Key": "Slot", "Value": "06Z"}]
     )["DBSnapshot"]
@@ -337,15 +337,12 @@ def test_a_restore_gets_what_it_names_and_a_new_password_in_a_while(api: Api, sn
     assert copy["DBSubnetGroup"]["DBSubnetGroupName"] == "private"
     assert "LatestRestorableTime" not in copy
 
-    api.faults.set(
-        {
-            "latency": {"modify": 0.1},
-            "stuck": [{"identifier": "copy", "status": "resetting-master-credentials"}],
-        }
-    )
+    api.faults.set({"latency": {"modify": 60}})
     asked = client.modify_db_instance(DBInstanceIdentifier="copy", MasterUserPassword="a-new-password-1")
     assert asked["DBInstance"]["PendingModifiedValues"] == {"MasterUserPassword": "****"}
     assert asked["DBInstance"]["DBInstanceStatus"] == "available"
+    stuck = [{"identifier": "copy", "status": "resetting-master-credentials"}]
+    api.faults.set({"latency": {}, "stuck": stuck})
     changing, _ = api.until("copy", "resetting-master-credentials")
     assert changing["PendingModifiedValues"] == {"MasterUserPassword": "****"}
     api.faults.clear()
@@ -518,13 +515,15 @@ def test_a_copy_in_another_region_is_a_snapshot_of_its_own_with_the_old_times(
 def test_copies_of_one_instance_wait_for_each_other_and_end_with_their_source(
     api: Api, production: Any
 ) -> None:
+    api.until("production")
     client = api.client(DR)
     api.client().create_db_snapshot(DBSnapshotIdentifier="source", DBInstanceIdentifier="production")
     source, _ = api.until_snapshot("source")
-    api.faults.set({"latency": {"copy": 3}})
+    api.faults.set({"latency": {"copy": 60}})
     for name in ("first", "second"):
         _copy(api, source, name, KmsKeyId=DR_KEY)
     api.until_snapshot("first", "creating", DR)
+    time.sleep(0.1)
     assert api.snapshot("second", DR)["Status"] == "pending"
     api.client().delete_db_snapshot(DBSnapshotIdentifier="source")
     api.faults.clear()

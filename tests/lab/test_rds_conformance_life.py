@@ -14,7 +14,7 @@ from pgdrill.errors import Busy, NotRunnable
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.rds.service import LabSettings
 from pgdrill.lab.tls import Authority
-from tests.lab.rds_api import DR, HOME, Api, refused, served
+from tests.lab.rds_api import DR, HOME, PASSWORD, Api, refused, served
 
 SETTINGS = LabSettings(archive_every=0.2, manual_snapshots=3, instances=4, copies_in_flight=1)
 
@@ -76,6 +76,32 @@ def test_what_is_not_asked_at_once_is_pending_and_what_is_applies(api: Api, plai
     changed, _ = api.until("plain")
     assert (changed["DBInstanceClass"], changed["CopyTagsToSnapshot"]) == ("db.t3.small", True)
     assert changed["PendingModifiedValues"] == {}
+
+
+def test_a_change_waits_for_what_is_under_way_and_ends_with_its_instance(api: Api) -> None:
+    client = api.client()
+    api.create("busy")
+    api.until("busy")
+    api.faults.set({"latency": {"modify": 60, "snapshot": 60}})
+    client.modify_db_instance(DBInstanceIdentifier="busy", MasterUserPassword="a-new-password-1")
+    client.create_db_snapshot(DBSnapshotIdentifier="busy", DBInstanceIdentifier="busy")
+    api.faults.set({"latency": {"snapshot": 60}})
+    time.sleep(0.2)
+    assert api.instance("busy")["DBInstanceStatus"] == "backing-up"
+    api.faults.clear()
+    api.until_snapshot("busy")
+    api.until_told("0016", "busy")
+    busy, _ = api.until("busy")
+    assert api.sql(busy, "SELECT 1", password="a-new-password-1") == [(1,)]
+    api.faults.set({"latency": {"modify": 60, "delete": 60}})
+    client.modify_db_instance(DBInstanceIdentifier="busy", MasterUserPassword="a-new-password-2")
+    client.delete_db_instance(DBInstanceIdentifier="busy", SkipFinalSnapshot=True)
+    api.faults.set({"latency": {"delete": 60}})
+    time.sleep(0.2)
+    assert api.instance("busy")["DBInstanceStatus"] == "deleting"
+    api.faults.clear()
+    api.until_gone("busy")
+    client.delete_db_snapshot(DBSnapshotIdentifier="busy")
 
 
 def test_an_instance_whose_storage_grows_is_optimized_and_usable_meanwhile(api: Api, plain: Any) -> None:
@@ -239,7 +265,6 @@ def test_deletion_follows_rdss_rules(api: Api, plain: Any) -> None:
         )
     with refused("DBInstanceNotFound", status=404):
         client.delete_db_instance(DBInstanceIdentifier="nobody", SkipFinalSnapshot=True)
-    api.faults.set({"latency": {"create": 0.3, "delete": 0.3}})
     api.create("short", DeletionProtection=True)
     with refused("InvalidParameterCombination", match="Cannot delete protected DB Instance"):
         client.delete_db_instance(DBInstanceIdentifier="short", SkipFinalSnapshot=True)
@@ -249,16 +274,18 @@ def test_deletion_follows_rdss_rules(api: Api, plain: Any) -> None:
     while api.instance("short")["DeletionProtection"]:
         assert time.monotonic() < deadline
     short, _ = api.until("short")
+    api.faults.set({"latency": {"delete": 60}})
     client.delete_db_instance(DBInstanceIdentifier="short", FinalDBSnapshotIdentifier="last")
     with refused("InvalidDBInstanceState", "Instance short is already being deleted."):
         client.delete_db_instance(DBInstanceIdentifier="short", SkipFinalSnapshot=True)
+    api.faults.clear()
     api.until_gone("short")
     assert api.snapshot("last")["DbiResourceId"] == short["DbiResourceId"]
     client.delete_db_snapshot(DBSnapshotIdentifier="last")
 
 
 def test_a_creating_instance_is_not_deleted(api: Api) -> None:
-    api.faults.set({"latency": {"create": 0.3}})
+    api.faults.set({"latency": {"create": 60}})
     api.create("young")
     with refused("InvalidDBInstanceState", match="currently creating"):
         api.client().delete_db_instance(DBInstanceIdentifier="young", SkipFinalSnapshot=True)
@@ -273,11 +300,13 @@ def test_retained_backups_outlive_their_instance_and_restore_it(api: Api) -> Non
     api.create("kept", BackupRetentionPeriod=1)
     kept, _ = api.until("kept")
     api.sql(kept, "CREATE TABLE last_words (word text)", "INSERT INTO last_words VALUES ('goodbye')")
+    api.faults.set({"latency": {"delete": 60}})
     client.delete_db_instance(
         DBInstanceIdentifier="kept", SkipFinalSnapshot=True, DeleteAutomatedBackups=False
     )
     with refused("InvalidDBInstanceAutomatedBackupState"):
         client.delete_db_instance_automated_backup(DbiResourceId=kept["DbiResourceId"])
+    api.faults.clear()
     api.until_gone("kept")
     [backup] = client.describe_db_instance_automated_backups(
         Filters=[{"Name": "status", "Values": ["retained"]}]
@@ -329,7 +358,7 @@ def test_no_more_manual_snapshots_than_the_quota(api: Api, taken: Any) -> None:
 
 
 def test_no_more_copies_in_flight_than_the_quota_with_the_same_code(api: Api, taken: Any) -> None:
-    api.faults.set({"latency": {"copy": 5}})
+    api.faults.set({"latency": {"copy": 60}})
     copy = {"SourceDBSnapshotIdentifier": taken["DBSnapshotArn"], "SourceRegion": HOME}
     api.client(DR).copy_db_snapshot(TargetDBSnapshotIdentifier="first", **copy)
     with refused("SnapshotQuotaExceeded", "Cannot copy more than 1 snapshots across regions simultaneously"):
@@ -386,13 +415,14 @@ def test_a_snapshot_may_be_deleted_while_it_is_restored(api: Api, taken: Any) ->
     client.copy_db_snapshot(SourceDBSnapshotIdentifier="taken", TargetDBSnapshotIdentifier="brief")
     api.until_snapshot("brief")
     files = api.rds.snapshot_directory(HOME, "brief")
-    api.faults.set({"latency": {"restore": 0.3}})
+    api.faults.set({"latency": {"restore": 60}})
     client.restore_db_instance_from_db_snapshot(
         DBInstanceIdentifier="orphan", DBSnapshotIdentifier="brief", BackupRetentionPeriod=0
     )
     client.delete_db_snapshot(DBSnapshotIdentifier="brief")
     with refused("DBSnapshotNotFound", status=404):
         api.snapshot("brief")
+    api.faults.clear()
     orphan, _ = api.until("orphan")
     assert api.sql(orphan, "SELECT 1") == [(1,)]
     deadline = time.monotonic() + 10
@@ -488,10 +518,12 @@ def archived(api: Api) -> Any:
 
 
 def test_a_backup_is_taken_now_when_the_lab_is_asked(api: Api, archived: Any) -> None:
+    api.faults.set({"latency": {"snapshot": 60}})
     assert api.rds.back_up(HOME, "archived") == "archived"
     with pytest.raises(Busy) as busy:
         api.rds.back_up(HOME, "archived")
     assert busy.value.message == "instance 'archived' is backing-up, not available"
+    api.faults.clear()
     api.until("archived")
     assert len(api.client().describe_db_snapshots(SnapshotType="automated")["DBSnapshots"]) == 2
     with pytest.raises(NotRunnable) as impossible:
@@ -570,6 +602,7 @@ def test_what_there_was_is_there_again_after_the_labs_end(
             DBInstanceIdentifier="half", DBSnapshotIdentifier="kept"
         )
         first.rds.close(keep=True)
+        assert not [path for path in _written(first.directory) if PASSWORD.encode() in path.read_bytes()]
         left_over = first.directory / "snapshots" / "snap-OF-NOBODY" / "data"
         left_over.mkdir(parents=True)
         with Api(first.directory, binaries, authority, SETTINGS) as second:
@@ -599,3 +632,8 @@ def test_a_lab_that_is_not_kept_leaves_nothing(
         assert not api.directory.exists()
         with pytest.raises(psycopg.OperationalError, match="Connection refused"):
             api.sql(shop, "SELECT 1")
+
+
+def _written(directory: Path) -> list[Path]:
+    """Return what the lab itself writes: records, configuration, logs."""
+    return [path for path in directory.rglob("*") if path.suffix in {".json", ".jsonl", ".conf", ".log"}]

@@ -11,7 +11,7 @@ from pgdrill.lab.rds import backups, configure, listing, snapshots
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.instances import bring_up, serve, shown
 from pgdrill.lab.rds.records import Instance, Snapshot
-from pgdrill.lab.rds.state import State
+from pgdrill.lab.rds.state import USABLE, State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ DEFERRED = frozenset(
 def modify(state: State, region: str, request: Request) -> Result:
     """ModifyDBInstance. The password takes effect soon in any case, the deferred only when asked now."""
     instance = state.instance(region, request["DBInstanceIdentifier"])
-    if instance.status not in ("available", "storage-optimization"):
+    if instance.status not in USABLE:
         raise RdsError(
             "InvalidDBInstanceState", f"Database instance {instance.identifier} is not in available state."
         )
@@ -77,20 +77,24 @@ def _waits(instance: Instance, name: str, value: object) -> bool:
 
 def _modify(state: State, instance: Instance, changes: dict[str, Any], password: str | None) -> None:
     state.delay("modify")
+    state.take_turn(instance, "modifying" if changes else "resetting-master-credentials")
     if changes:
         _apply(state, instance, changes)
-    if "AllocatedStorage" in changes:
-        state.enter(instance, "storage-optimization")
     if password is not None:
         _reset_password(state, instance, password)
     if changes and not instance.backed_up and state.current(instance).backed_up:
         tell(state, state.enter(instance, "backing-up"), "0032")
         backups.take(state, state.current(instance))
-    state.enter(instance, "available")
+    if "AllocatedStorage" in changes:
+        state.enter(instance, "storage-optimization")
+        state.hold(instance)
+        state.take_turn(instance, "available")
+    else:
+        state.enter(instance, "available")
 
 
 def _apply(state: State, instance: Instance, changes: dict[str, Any]) -> None:
-    instance = state.enter(instance, "modifying")
+    instance = state.current(instance)
     configuration = instance.configuration.model_copy(update=changes)
     pending = {name: value for name, value in instance.pending.items() if name not in changes}
     # A group that is newly attached takes effect by a reboot. Source: RDS User Guide, "Working with parameter groups".
@@ -103,7 +107,7 @@ def _apply(state: State, instance: Instance, changes: dict[str, Any]) -> None:
     )
     if instance.backed_up and configuration.BackupRetentionPeriod == 0:
         tell(state, instance, "0028")
-        for snapshot in backups.bases(state, instance):
+        for snapshot in backups.automated(state, instance):
             snapshots.forget(state, snapshot)
         state.update(instance, latest_restorable=None)
 

@@ -100,13 +100,9 @@ def _copy(state: State, target: Snapshot, source: Snapshot) -> None:
     def goes_on() -> bool:
         return state.has_snapshot(source) and state.has_snapshot(target)
 
-    turn = state.copy_turn(source)
-    while not turn.acquire(timeout=0.02):
-        state.wait(0)
-    try:
-        copied = goes_on() and _carry_out(state, target, source, goes_on)
-    finally:
-        turn.release()
+    while goes_on() and not _is_next(state, target):
+        state.wait(0.02)
+    copied = goes_on() and _carry_out(state, target, source, goes_on)
     if not copied:
         shutil.rmtree(state.base(target), ignore_errors=True)
         tell(state, target, "0061" if crosses else "0190", **words)
@@ -116,6 +112,19 @@ def _copy(state: State, target: Snapshot, source: Snapshot) -> None:
     state.update_snapshot(target, status="available", progress=100, created_at=moment())
     words["minutes"] = str(round((time.monotonic() - began) / 60))
     tell(state, target, "0060" if crosses else "0197", **words)
+
+
+def _is_next(state: State, target: Snapshot) -> bool:
+    """Tell whether no older copy of the same instance is in flight."""
+    with state.lock:
+        flying = [
+            snapshot
+            for snapshot in state.snapshots.all()
+            if snapshot.copied_from
+            and snapshot.status in IN_FLIGHT
+            and snapshot.source.resource_id == target.source.resource_id
+        ]
+    return min(flying, key=lambda copy: (copy.created_at, copy.uid), default=target).uid == target.uid
 
 
 def _carry_out(state: State, target: Snapshot, source: Snapshot, goes_on: Callable[[], bool]) -> bool:

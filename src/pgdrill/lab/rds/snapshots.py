@@ -13,7 +13,7 @@ from pgdrill.lab.rds import listing
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.fresh import moment, new_id
 from pgdrill.lab.rds.records import Instance, Snapshot
-from pgdrill.lab.rds.state import State
+from pgdrill.lab.rds.state import USABLE, State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def create(state: State, region: str, request: Request) -> Result:
     """CreateDBSnapshot. With tags given, those alone; else the instance's if it says so."""
     identifier = listing.identifier(request, "DBSnapshotIdentifier", longest=255)
     instance = state.instance(region, request["DBInstanceIdentifier"])
-    if instance.status not in ("available", "storage-optimization"):
+    if instance.status not in USABLE:
         raise RdsError(
             "InvalidDBInstanceState",
             f"Cannot create a snapshot because the database instance {instance.identifier} is not currently in"

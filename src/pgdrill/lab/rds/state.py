@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from pgdrill.model import Model
 
 log = logging.getLogger(__name__)
 
+USABLE = frozenset({"available", "storage-optimization"})
 RUNNING = frozenset(
     {
         "available",
@@ -99,7 +100,6 @@ class State:
         # (time.monotonic() of the event, event) to be published; None ends it
         self.outbox: queue.Queue[tuple[float, Event] | None] = queue.Queue()
         self._readers: Counter[str] = Counter()
-        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._jobs: set[threading.Thread] = set()
 
     # ---------------------------------------------------------------- names and places
@@ -206,6 +206,21 @@ class State:
         self.hold(instance)
         return self.update(instance, status=status, **changes)
 
+    def take_turn(self, instance: Instance, status: str) -> Instance:
+        """Go on to `status` once the instance is usable: what else is under way with it ends first.
+
+        Raises:
+            Gone: it is being deleted.
+        """
+        while True:
+            with self.lock:
+                now = self.current(instance)
+                if now.status == "deleting":
+                    raise Gone(instance.identifier)
+                if now.status in USABLE and not self.faults.stuck(now.identifier, now.status):
+                    return self.update(instance, status=status)
+            self.wait(0.02)
+
     def hold(self, instance: Instance) -> None:
         while self.faults.stuck(instance.identifier, self.current(instance).status):
             self.wait(0.05)
@@ -255,8 +270,3 @@ class State:
     def being_read(self, snapshot: Snapshot) -> bool:
         with self.lock:
             return self._readers[snapshot.uid] > 0
-
-    def copy_turn(self, source: Snapshot) -> threading.Lock:
-        """Return what lets copies of one instance's snapshots go one after the other."""
-        with self.lock:
-            return self._turns[source.source.resource_id]
