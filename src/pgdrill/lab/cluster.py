@@ -95,7 +95,11 @@ class Cluster:
     def destroy(self) -> None:
         """Stop at once and remove everything."""
         self.stop(immediate=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for _ in range(100):  # a last archive command may still be writing
+            shutil.rmtree(self.directory, ignore_errors=True)
+            if not self.directory.exists():
+                break
+            time.sleep(POLL)
         shutil.rmtree(self.sockets, ignore_errors=True)
 
     # -- running ----------------------------------------------------------------------------------------------
@@ -295,12 +299,12 @@ class Cluster:
         """Make a folder if need be, and give it to the user who runs PostgreSQL."""
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        _give(folder)
+        postgres.give(folder)
 
     def _make_sockets(self) -> None:
         with contextlib.suppress(FileExistsError):
             self.sockets.mkdir(mode=0o700)
-            _give(self.sockets)
+            postgres.give(self.sockets)
         if self.sockets.is_symlink() or self.sockets.stat().st_uid != self.directory.stat().st_uid:
             raise Broken(f"{self.sockets} belongs to somebody else", hint="remove it")
 
@@ -308,7 +312,7 @@ class Cluster:
         path = self.data / name
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
-        _give(path)
+        postgres.give(path)
 
     def _pid_file(self) -> list[str]:
         try:
@@ -384,9 +388,3 @@ def _copy(source: Path, target: Path) -> None:
     """Copy a data folder as the user who runs PostgreSQL. Blocks are shared where the file system can."""
     options = ["-a", "--reflink=auto"] if sys.platform == "linux" else ["-Rp"]
     postgres.run("cp", *options, source, target)
-
-
-def _give(path: Path) -> None:
-    account = postgres.runner()
-    if account:
-        os.chown(path, account["user"], account["group"])

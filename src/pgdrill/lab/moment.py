@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pgdrill.errors import Broken
+from pgdrill.lab import postgres
 from pgdrill.lab.postgres import Binaries
 
 FILE = "backup_moment"
@@ -36,6 +37,7 @@ def stamp(backup: Path, binaries: Binaries) -> datetime:
     else:
         moment = datetime.fromtimestamp((backup / "backup_label").stat().st_mtime, UTC)
     (backup / FILE).write_text(moment.isoformat(), encoding="ascii")
+    postgres.give(backup / FILE)
     return moment
 
 

@@ -169,6 +169,13 @@ def runner() -> Runner:
     )
 
 
+def give(path: Path) -> None:
+    """Let a file or folder belong to the user who runs PostgreSQL."""
+    account = runner()
+    if account:
+        os.chown(path, account["user"], account["group"])
+
+
 def reachable(directory: Path) -> None:
     """See that whoever runs PostgreSQL can get to a directory.
 
@@ -192,7 +199,9 @@ def cache() -> Path:
         folder = Path("/var/cache/pgdrill")
     else:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgdrill"
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
     return folder
 
 
@@ -278,6 +287,7 @@ def private(source: Binaries) -> Binaries:
             there["pkglibdir"].parent.mkdir(parents=True, exist_ok=True)
             there["pkglibdir"].symlink_to(folders["pkglibdir"])
             _share(folders["sharedir"], there["sharedir"])
+            _let_read(building)
     binaries = Binaries(copy["bindir"], source.major, source.version, source.libraries)
     if Path(binaries.config("sharedir")) != copy["sharedir"]:
         raise Broken(
@@ -322,6 +332,14 @@ def _share(source: Path, target: Path) -> None:
         # Every script that reaches the default version, be it by itself or as the last of several.
         for script in extensions.glob(f"{name}--*{default[1]}.sql") if default else ():
             _rewrite(script, script.read_text() + grant)
+
+
+def _let_read(folder: Path) -> None:
+    """Let everybody read a tree, whatever the umask it was made under."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o444 | (0o111 if path.is_dir() or mode & 0o100 else 0))
 
 
 def _rewrite(link: Path, text: str) -> None:
