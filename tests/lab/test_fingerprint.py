@@ -13,7 +13,6 @@ from pgdrill.errors import NotRunnable
 from pgdrill.fingerprint import (
     Contents,
     Digest,
-    Pages,
     differences,
     digest,
     fingerprint,
@@ -21,6 +20,7 @@ from pgdrill.fingerprint import (
     query,
 )
 from pgdrill.lab.cluster import Cluster
+from pgdrill.pages import Pages
 from pgdrill.relations import Relation, relations
 from tests.lab.conftest import DATABASE, MakeCluster, Run, ServerOf
 

@@ -6,17 +6,17 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from pgdrill.errors import NotRunnable
+from pgdrill.expression import expression
 from pgdrill.fingerprint import (
     Contents,
     Difference,
     Digest,
     Fingerprint,
-    Pages,
     Table,
     differences,
-    expression,
     query,
 )
+from pgdrill.pages import Pages
 from pgdrill.relations import Column, Relation, qualified
 from pgdrill.unread import Unread
 

@@ -24,7 +24,8 @@ from pgdrill.checks.access import Access, opened, unforced
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN, sessions_for, spread
 from pgdrill.database import Connection, Server, quoted
-from pgdrill.fingerprint import CATALOG, expression
+from pgdrill.expression import expression
+from pgdrill.fingerprint import CATALOG
 from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
 from pgdrill.relations import Relation, qualified, relations
 from pgdrill.unread import Unread, unread

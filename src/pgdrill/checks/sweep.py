@@ -21,8 +21,9 @@ from pgdrill.checks.access import Access, opened, unforced
 from pgdrill.checks.check import Case
 from pgdrill.checks.parallel import MARGIN, sessions_for, spread
 from pgdrill.database import Connection, Server
-from pgdrill.fingerprint import ALGORITHM, CATALOG, Contents, Digest, Fingerprint, Pages, Table
+from pgdrill.fingerprint import ALGORITHM, CATALOG, Contents, Digest, Fingerprint, Table
 from pgdrill.model import Fact, Model
+from pgdrill.pages import Pages, cuts, merged
 from pgdrill.relations import Relation, qualified, relations
 from pgdrill.unread import Unread, unread
 
@@ -165,7 +166,7 @@ class _Pass:
             refused = unread(error, self.access.session)
         spread(self.server, self.name, self.jobs, self.do, sessions=sessions, limit=LIMIT)
         for name, left in self.left.items():
-            self.heaps[name] = self.heaps[name].model_copy(update={"pending": _merged(left)})
+            self.heaps[name] = self.heaps[name].model_copy(update={"pending": merged(left)})
         return Database(amcheck=self.access.schema is not None, unread=refused, heaps=self.heaps)
 
     def plan(self, session: Connection) -> None:
@@ -205,7 +206,7 @@ class _Pass:
         for start, end in self.heaps[name].pending:
             # Only PostgreSQL's own heap has pages that a range of ctid can name.
             whole = read and read.method != "heap"
-            for pages in [Pages(start, end)] if whole else cuts(start, end, heap.pages):
+            for pages in [Pages(start, end)] if whole else cuts(start, end, heap.pages, RANGE):
                 weight = (heap.pages if pages.end is None else pages.end) - pages.start
                 pieces.append(Piece(name, oid, pages, max(weight, 1), verify, read))
         self.left[name] = {piece.pages for piece in pieces}
@@ -300,23 +301,6 @@ class _Pass:
                     "messages": tuple(messages[:MESSAGES]),
                 }
             )
-
-
-def cuts(start: int, end: int | None, pages: int) -> list[Pages]:
-    """Cut pages into ranges; the last one is open, since a table may be longer than when it was measured."""
-    starts = list(range(start, max(pages if end is None else end, start + 1), RANGE))
-    return [Pages(first, after) for first, after in zip(starts, [*starts[1:], end], strict=True)]
-
-
-def _merged(left: set[Pages]) -> tuple[tuple[int, int | None], ...]:
-    """Return the fewest intervals that hold exactly these ranges."""
-    merged: list[tuple[int, int | None]] = []
-    for part in sorted(left, key=lambda part: part.start):
-        if merged and merged[-1][1] == part.start:
-            merged[-1] = (merged[-1][0], part.end)
-        else:
-            merged.append((part.start, part.end))
-    return tuple(merged)
 
 
 def _jobs(pieces: list[Piece]) -> Iterator[list[Piece]]:

@@ -1,0 +1,105 @@
+"""How one row becomes 64 bits: an expression for the server to evaluate, composed from the columns' types.
+
+A row's digest is the XOR of one seeded hash a column, mixed once more. Independent seeds tell equal values in
+different columns apart; chained ones would lose what was hashed before a value whose hash ignores its seed.
+"""
+
+from collections.abc import Iterable
+
+from psycopg import sql
+
+from pgdrill.database import quoted
+from pgdrill.relations import Column
+
+# How a value of a built-in type becomes 64 bits. What is not named here is hashed as its text, which is the
+# same in every release and holds no OID, unlike the binary form of enums, composites and arrays of them.
+_TEXT = 'hashtextextended({}::text COLLATE "C", {})'
+_DIRECT = {
+    "int2": "hashint2extended({}, {})",
+    "int4": "hashint4extended({}, {})",
+    "int8": "hashint8extended({}, {})",
+    "oid": "hashoidextended({}, {})",
+    "uuid": "uuid_hash_extended({}, {})",
+    "text": 'hashtextextended({} COLLATE "C", {})',
+    "varchar": _TEXT,
+    "bpchar": 'hashbpcharextended({} COLLATE "C", {})',
+    "json": _TEXT,
+    "jsonb": _TEXT,
+    "xml": _TEXT,
+    "tsvector": _TEXT,
+}
+# Types in which PostgreSQL calls different values equal (1.0 and 1.00, 0 and -0, 1 day and 24 hours).
+_SEMANTIC = {
+    "float4": "hashfloat4extended({}, {})",
+    "float8": "hashfloat8extended({}, {})",
+    "numeric": "hash_numeric_extended({}, {})",
+    "interval": "interval_hash_extended({}, {})",
+    "jsonb": "jsonb_hash_extended({}, {})",
+}
+_EXACT = {
+    "float4": "float4send({})",
+    "float8": "float8send({})",
+    "numeric": "numeric_send({})",
+    "interval": "interval_send({})",
+}
+# Types without a hash function that SQL can call and that ignores the time zone: hashed inside one row().
+_IN_ROW = {
+    "bit": "bit_send({})",
+    "bool": "{}",
+    "bytea": "{}",
+    "char": "{}",
+    "cidr": "{}",
+    "date": "{}",
+    "inet": "{}",
+    "macaddr": "{}",
+    "macaddr8": "{}",
+    "name": "{}",
+    "pg_lsn": "{}",
+    "time": "{}",
+    "timestamp": "{}",
+    "timestamptz": "{}",
+    "timetz": "{}",
+    "xid8": "{}",
+    "box": "box_send({})",
+    "circle": "circle_send({})",
+    "line": "line_send({})",
+    "lseg": "lseg_send({})",
+    "money": "cash_send({})",
+    "path": "path_send({})",
+    "point": "point_send({})",
+    "polygon": "poly_send({})",
+    "varbit": "varbit_send({})",
+}
+# Elements whose binary form is free of OIDs and of the client's encoding.
+_SENT_IN_ARRAYS = {"int2", "int4", "int8", "oid", "uuid"} | _EXACT.keys() | _IN_ROW.keys() - {"name"}
+
+
+def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.Composed:
+    """Compose the 64-bit digest of one row of `t`.
+
+    Each column has a seed of its own, so equal values in different columns differ; the last hash makes the
+    sum over rows non-linear in them, so values swapped between rows are found. A NULL is a constant even
+    where the column is NOT NULL: in a damaged row it must not wipe out the other columns.
+    """
+    terms, in_row, as_text = [], [], []
+    functions = _DIRECT if exact else _DIRECT | _SEMANTIC
+    for seed, column in enumerate(columns, 1):
+        value = sql.SQL("t.{}").format(sql.Identifier(column.name))
+        if column.domain and column.type:
+            value = sql.SQL("{}::{}").format(value, quoted("pg_catalog", column.type))
+        if column.type in functions:
+            hashed = sql.SQL(f"coalesce({functions[column.type]}, {{}})")
+            terms.append(hashed.format(value, seed, 2_000_000 + seed))
+        elif column.element in _SENT_IN_ARRAYS:
+            in_row.append(sql.SQL("array_send({})").format(value))
+        elif sent := (_IN_ROW | _EXACT).get(column.type):
+            in_row.append(sql.SQL(sent).format(value))
+        else:
+            as_text.append(value)
+    if in_row:
+        terms.append(sql.SQL("hash_record_extended(row({}), -1)").format(sql.SQL(", ").join(in_row)))
+    if as_text:
+        # The text of a row tells NULL from '' and where one value ends; a type's own cast to text need not.
+        row = sql.SQL(", ").join(as_text)
+        terms.append(sql.SQL('hashtextextended(row({})::text COLLATE "C", -2)').format(row))
+    return sql.SQL("hashint8extended({}, 0)").format(sql.SQL(" # ").join(terms) if terms else sql.SQL("0"))
