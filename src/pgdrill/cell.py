@@ -14,7 +14,7 @@ from pgdrill.database import Address, Server
 from pgdrill.errors import NotRunnable
 from pgdrill.keys import Keys
 from pgdrill.model import Clock
-from pgdrill.plan import DatabasePlan, Plan
+from pgdrill.plan import CellPlan, DatabasePlan, Plan
 from pgdrill.rds import Rds
 from pgdrill.store import Store
 
@@ -30,21 +30,24 @@ _CONFIG = Config(
 @dataclass(frozen=True)
 class Cell:
     plan: Plan
+    place: CellPlan
     rds: Rds
     store: Store
     keys: Keys
     session: boto3.session.Session
 
     @classmethod
-    def open(cls, plan: Plan, session: boto3.session.Session | None = None) -> "Cell":
-        """Make the clients of the plan's primary region. Makes no call yet."""
-        session = session or boto3.session.Session()
-        region = plan.stack.region
+    def open(cls, plan: Plan, place: CellPlan | None = None) -> "Cell":
+        """Make the clients of one of the plan's two places, the primary unless told. Makes no call yet."""
+        session = boto3.session.Session()
+        place = place or plan.primary
+        region = place.region
         return cls(
             plan=plan,
+            place=place,
             rds=Rds(session.client("rds", region_name=region, config=_CONFIG)),
-            store=Store(session.client("s3", region_name=region, config=_CONFIG), plan.stack.evidence_bucket),
-            keys=Keys(session.client("kms", region_name=region, config=_CONFIG), plan.stack.mac_key),
+            store=Store(session.client("s3", region_name=region, config=_CONFIG), place.evidence_bucket),
+            keys=Keys(session.client("kms", region_name=region, config=_CONFIG), place.mac_key),
             session=session,
         )
 
@@ -58,9 +61,9 @@ class Cell:
         if instance is None or instance.host is None or instance.port is None:
             raise NotRunnable(
                 f"instance {database.instance!r} of database {database.name!r} is not there or has no endpoint",
-                hint="check the database's `instance` in the plan and the region in stack.region",
+                hint="check the database's `instance` in the plan and the region in primary.region",
             )
-        client = self.session.client("secretsmanager", region_name=self.plan.stack.region, config=_CONFIG)
+        client = self.session.client("secretsmanager", region_name=self.place.region, config=_CONFIG)
         role = secret.read(client, database.secret)
         address = Address(
             host=instance.host,

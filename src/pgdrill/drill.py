@@ -91,7 +91,13 @@ def choose(drill: Drill, cell: Cell, clock: Clock) -> Drill:
 def restore(drill: Drill, cell: Cell, clock: Clock) -> Drill:
     """Ask RDS for the temporary instance, or adopt it where an earlier try was heard after all."""
     stages = drill.at(Stage.REQUESTED, clock.now)
-    cell.rds.restore(drill.restored_from(), drill.leased(), cell.plan.drill, cell.plan.tags.model_dump())
+    cell.rds.restore(
+        drill.restored_from(),
+        drill.leased(),
+        cell.place.place,
+        cell.plan.drill.instance_class,
+        cell.plan.tags.model_dump(),
+    )
     drill = drill.model_copy(update={"stages": stages})
     return drill.to(Step.OBSERVE, stages=drill.at(Stage.ACCEPTED, clock.at()))
 
@@ -107,7 +113,7 @@ def observe(drill: Drill, cell: Cell, clock: Clock) -> Drill:
         return drill.to(Step.JUDGE, problem=_stranded(instance), instance=_seen(instance, cell))
     if instance.status not in USABLE or instance.host is None:
         return drill.to(Step.OBSERVE, wait=_pause(drill, cell, clock, instance))
-    isolation = outcome.isolation(instance, drill, cell.plan)
+    isolation = outcome.isolation(instance, drill, cell)
     drill = drill.model_copy(
         update={
             "stages": drill.at(Stage.AVAILABLE, clock.at()),
@@ -124,7 +130,7 @@ def observe(drill: Drill, cell: Cell, clock: Clock) -> Drill:
                 step=Step.OBSERVE,
                 error=Broken.__name__,
                 message=f"the temporary instance is not isolated as asked: {what}",
-                hint="nothing was examined in it; compare section [drill] of the plan with what RDS made",
+                hint="nothing was examined in it; compare primary.place in the plan with what RDS made",
                 says=Verdict.INCONCLUSIVE,
             ),
         )

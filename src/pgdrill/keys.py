@@ -33,6 +33,6 @@ class Keys:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
             raise Unavailable(
                 f"cannot derive the drill's password with key {self._mac_key!r}: {code}",
-                hint="check stack.mac_key in the plan: an enabled HMAC_256 key that this role may call GenerateMac on",
+                hint="check mac_key in the plan: an enabled HMAC_256 key that this role may call GenerateMac on",
             ) from error
         return base64.urlsafe_b64encode(mac).decode().rstrip("=")

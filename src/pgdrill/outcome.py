@@ -121,15 +121,15 @@ def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]
 # --------------------------------------------------------------------------------------- isolation
 
 
-def isolation(instance: Instance, drill: Drill, plan: Plan) -> tuple[Isolation, ...]:
+def isolation(instance: Instance, drill: Drill, cell: Cell) -> tuple[Isolation, ...]:
     """Compare the temporary instance with what keeps it apart from production, as RDS describes it now."""
-    place, point, lease = plan.drill, drill.restored_from(), drill.leased()
+    place, point, lease = cell.place.place, drill.restored_from(), drill.leased()
     expected: list[tuple[str, Any, Any]] = [
         ("publicly accessible", False, instance.public),
         ("security groups", sorted(place.security_groups), sorted(instance.security_groups)),
         ("subnet group", place.subnet_group, instance.subnet_group),
         ("parameter group", [place.parameter_group], list(instance.parameter_groups)),
-        ("instance class", place.instance_class, instance.instance_class),
+        ("instance class", cell.plan.drill.instance_class, instance.instance_class),
         ("Multi-AZ", False, instance.multi_az),
         ("backup retention in days", 0, instance.retention_days),
         ("deletion protection", False, instance.deletion_protection),
@@ -170,7 +170,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
         _ledger(facts),
         drill.restored_from(),
         drill.started_at,
-        cell.plan.objectives.every,
+        cell.plan.points.every,
         cell.plan.objectives.usable_after,
     )
     findings += (objectives.judge_rto(rto), objectives.judge_rpo(rpo, drill.wanted, cell.plan, database))

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from pgdrill.errors import PlanError
-from pgdrill.model import Model
+from pgdrill.model import Model, Moment
 
 PREFIX = "pgdrill"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -50,10 +50,29 @@ class Stack(Model):
     """`suffix` keeps environments apart; it is part of every name that pgdrill gives."""
 
     suffix: Suffix
-    region: str = "ap-southeast-1"
-    dr_region: str = "ap-northeast-1"
+
+
+class Place(Model):
+    """Where a temporary instance is put, all of it named, since RDS's own defaults are not safe here."""
+
+    subnet_group: str
+    security_groups: tuple[str, ...] = Field(min_length=1)
+    parameter_group: str
+
+
+class CellPlan(Model):
+    """What pgdrill uses in one region. Keys are ids, ARNs or aliases, all of that region.
+
+    `storage_key` encrypts copies that are made there; `archive_bucket` and `export_role` are for exports.
+    """
+
+    region: str
     evidence_bucket: str
     mac_key: str
+    storage_key: str
+    archive_bucket: str | None = None
+    export_role: str | None = None
+    place: Place
 
 
 class Tags(Model):
@@ -65,45 +84,136 @@ class Tags(Model):
 
 
 class Objectives(Model):
-    """`every` is the time between two points, `usable_after` what a point needs until it can be restored."""
+    """`usable_after` is what a point needs from its moment until it can be restored."""
 
     rto: Duration = timedelta(hours=4)
     rpo: Duration = timedelta(hours=7)
-    every: Duration = timedelta(hours=6)
     usable_after: Duration = timedelta(minutes=15)
 
 
+class Points(Model):
+    """When points are taken and how long they are kept.
+
+    Slots are `every` hours from midnight UTC plus `offset`. `thin` keeps all slots for all of `keep`, or, with
+    `daily_after`, the first slot of a day alone once a point is older than that.
+    """
+
+    every: Duration = timedelta(hours=6)
+    offset: Duration = timedelta(hours=1)
+    keep: Duration = timedelta(days=30)
+    daily_after: Duration | None = None
+    pitr: Duration = timedelta(days=7)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "Points":
+        day, hour = timedelta(days=1), timedelta(hours=1)
+        if not hour <= self.every <= day or day % self.every:
+            raise ValueError(
+                f"every {self.every} does not divide a day; write 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h"
+            )
+        if self.offset >= self.every:
+            raise ValueError(f"offset {self.offset} must be shorter than every {self.every}")
+        if not day <= self.pitr <= 35 * day or self.pitr % day:
+            raise ValueError(f"pitr {self.pitr} must be 1 to 35 whole days, which is what RDS keeps")
+        if self.keep < day:
+            raise ValueError(f"keep {self.keep} must be a day at least")
+        if self.daily_after is not None and self.daily_after >= self.keep:
+            raise ValueError(f"daily_after {self.daily_after} must be shorter than keep {self.keep}")
+        return self
+
+
+class Copies(Model):
+    """Copies in the DR region, with a retention of their own."""
+
+    keep: Duration = timedelta(days=30)
+    daily_after: Duration | None = None
+    in_flight: int = Field(default=5, ge=1, le=20)
+    late_after: Duration = timedelta(hours=6)
+
+
+class Exports(Model):
+    """Parquet archives: of the first slot of a day, of every slot, or none."""
+
+    schedule: Literal["daily", "slot", "off"] = "daily"
+    keep: Duration = timedelta(days=30)
+
+
+class Freeze(Model):
+    """A time in which no drill is begun, with the reason that the evidence then carries."""
+
+    begins: Moment
+    ends: Moment
+    reason: str = Field(min_length=8)
+
+    @model_validator(mode="after")
+    def _forward(self) -> "Freeze":
+        if self.ends <= self.begins:
+            raise ValueError(
+                f"freeze ends {self.ends.isoformat()} before it begins {self.begins.isoformat()}"
+            )
+        return self
+
+
 class DatabasePlan(Model):
-    """`instance` is the RDS identifier of production, `secret` an existing Secrets Manager entry for sealing."""
+    """`instance` is the RDS identifier of production, `secret` an existing Secrets Manager entry for sealing.
+
+    `instance_class`, `storage_gb` and `multi_az` are what a recovered instance gets, and what time and cost are
+    reckoned with. `origin` says whether the stack makes the instance or finds it, and then never modifies it.
+    """
 
     name: Name
     instance: str
     secret: str
     ledger: Literal["on", "off"] = "on"
+    origin: Literal["created", "adopted"] = "adopted"
+    instance_class: str = "db.t3.medium"
+    storage_gb: int = Field(default=20, ge=20, le=65536)
+    multi_az: bool = True
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "DatabasePlan":
+        _small("instance_class", self.instance_class)
+        return self
 
 
 class DrillPlan(Model):
-    """Where a temporary instance is put, all of it named, since RDS's own defaults are not safe here.
+    """How a drill runs. `point` is what a scheduled one restores; `rotate` takes the kinds in turn.
 
     `patience` is how long a drill waits for RDS before it gives up; `lease` when the reaper may delete.
     """
 
     instance_class: str = "db.t3.medium"
-    subnet_group: str
-    security_groups: tuple[str, ...] = Field(min_length=1)
-    parameter_group: str
+    every: Duration = timedelta(days=7)
+    dr_every: Duration = timedelta(days=30)
+    point: Literal["latest", "oldest", "restorable", "rotate"] = "rotate"
+    freezes: tuple[Freeze, ...] = Field(default=(), alias="freeze")
     patience: Duration = timedelta(hours=5)
     lease: Duration = timedelta(hours=6)
 
     @model_validator(mode="after")
-    def _small(self) -> "DrillPlan":
-        if not re.fullmatch(r"db\.t(3|4g)\.(micro|small|medium)", self.instance_class):
-            raise ValueError(
-                f"instance_class {self.instance_class!r} is larger than db.t3.medium, the largest allowed"
-            )
+    def _bounded(self) -> "DrillPlan":
+        _small("instance_class", self.instance_class)
         if self.patience >= self.lease:
             raise ValueError(f"patience {self.patience} must be shorter than lease {self.lease}")
         return self
+
+
+class Notify(Model):
+    """Who is told, by SNS topic subscription."""
+
+    email: tuple[str, ...] = ()
+    https: tuple[str, ...] = ()
+
+
+class Cost(Model):
+    """US dollars a month for the whole system; more is refused before deployment."""
+
+    ceiling: float = Field(default=500.0, gt=0)
+
+
+def _small(key: str, name: str) -> None:
+    if not re.fullmatch(r"db\.t(3|4g)\.(micro|small|medium)", name):
+        raise ValueError(f"{key} {name!r} is larger than db.t3.medium, the largest allowed")
 
 
 class Rows(Model):
@@ -156,10 +266,30 @@ class Checks(Model):
 class Plan(Model):
     stack: Stack
     tags: Tags
+    primary: CellPlan
+    dr: CellPlan
     objectives: Objectives = Objectives()
+    points: Points = Points()
+    copies: Copies = Copies()
+    exports: Exports = Exports()
     databases: tuple[DatabasePlan, ...] = Field(min_length=1, alias="database")
-    drill: DrillPlan
+    drill: DrillPlan = DrillPlan()
     checks: Checks = Checks()
+    notify: Notify = Notify()
+    cost: Cost = Cost()
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Plan":
+        if self.primary.region == self.dr.region:
+            raise ValueError(
+                f"primary and dr are both in {self.dr.region!r}; the loss of a region is what dr is for"
+            )
+        for what in ("name", "instance"):
+            values = [getattr(database, what) for database in self.databases]
+            twice = sorted({value for value in values if values.count(value) > 1})
+            if twice:
+                raise ValueError(f"two databases have the same {what}: {', '.join(twice)}")
+        return self
 
     @classmethod
     def load(cls, path: Path) -> "Plan":

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pgdrill.errors import Broken, Busy, DrillError, NotOurs, NotRunnable, Unavailable
 from pgdrill.model import Lease, Model, Moment, PointKind, RecoveryPoint
-from pgdrill.plan import PREFIX, DrillPlan
+from pgdrill.plan import PREFIX, Place
 
 if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
@@ -175,7 +175,9 @@ class Rds:
 
     # ------------------------------------------------------- under a lease only
 
-    def restore(self, point: RecoveryPoint, lease: Lease, place: DrillPlan, tags: dict[str, str]) -> None:
+    def restore(
+        self, point: RecoveryPoint, lease: Lease, place: Place, instance_class: str, tags: dict[str, str]
+    ) -> None:
         """Ask for the temporary instance, with every isolating parameter explicit; adopt it if it is ours.
 
         RDS fills in what is left out: the default security group, the source's tags and backup retention.
@@ -185,7 +187,7 @@ class Rds:
             NotOurs: an instance of that name exists without a lease.
         """
         common: dict[str, Any] = {
-            "DBInstanceClass": place.instance_class,
+            "DBInstanceClass": instance_class,
             "DBSubnetGroupName": place.subnet_group,
             "VpcSecurityGroupIds": list(place.security_groups),
             "DBParameterGroupName": place.parameter_group,

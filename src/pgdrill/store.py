@@ -59,7 +59,7 @@ class Store:
         if code in {"NoSuchBucket", "AccessDenied"}:
             raise NotRunnable(
                 f"cannot {verb} {key!r} in bucket {self.bucket!r}: {code}",
-                hint="check stack.evidence_bucket in the plan, and that this role may use the bucket and its key",
+                hint="check evidence_bucket in the plan, and that this role may use the bucket and its key",
             ) from error
         raise Unavailable(
             f"cannot {verb} {key!r} in bucket {self.bucket!r}: {code}",

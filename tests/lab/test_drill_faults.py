@@ -198,8 +198,8 @@ def test_a_restore_that_never_ends_is_given_up_and_is_not_a_pass(production: Pro
 
 def test_an_instance_that_is_not_isolated_is_not_opened(production: Production) -> None:
     """The plan asks for a security group; RDS attached another: nothing is examined, nothing passes."""
-    strange = production.plan.drill.model_copy(update={"security_groups": ("sg-0123456789abcdef0",)})
-    plan = production.plan.model_copy(update={"drill": strange})
+    cell = production.cell
+    strange = cell.place.place.model_copy(update={"security_groups": ("sg-0123456789abcdef0",)})
 
     class Deaf:
         """An RDS that ignores the security groups it is given, as a careless default does."""
@@ -207,12 +207,12 @@ def test_an_instance_that_is_not_isolated_is_not_opened(production: Production) 
         def __getattr__(self, name: str) -> Any:
             return getattr(production.cell.rds, name)
 
-        def restore(self, point: Any, lease: Any, place: Any, tags: Any) -> None:
+        def restore(self, point: Any, lease: Any, place: Any, instance_class: str, tags: Any) -> None:
             assert place is strange
-            production.cell.rds.restore(point, lease, production.plan.drill, tags)
+            production.cell.rds.restore(point, lease, cell.place.place, instance_class, tags)
 
-    cell = replace(production.cell, plan=plan, rds=Deaf())  # type: ignore[arg-type]
-    done = conduct.run(production.begin(plan=plan), cell, tick, lambda *_: None)
+    deaf = replace(cell, place=cell.place.model_copy(update={"place": strange}), rds=Deaf())  # type: ignore[arg-type]
+    done = conduct.run(production.begin(), deaf, tick, lambda *_: None)
     evidence = archive.load(cell.store, done.id, done.database)
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert "the temporary instance is not isolated as asked: security groups is " in evidence.verdict_reason

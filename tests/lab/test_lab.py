@@ -60,15 +60,17 @@ def test_an_unmodified_client_works_with_the_environment_file_alone(lab: Lab) ->
 def test_the_plan_is_valid_and_what_it_names_is_there(lab: Lab) -> None:
     plan = Plan.load(lab.plan_path)
     rds, ec2 = lab.client("rds"), lab.client("ec2")
-    group = rds.describe_db_subnet_groups(DBSubnetGroupName=plan.drill.subnet_group)["DBSubnetGroups"][0]
+    group = rds.describe_db_subnet_groups(DBSubnetGroupName=plan.primary.place.subnet_group)[
+        "DBSubnetGroups"
+    ][0]
     assert len(group["Subnets"]) == 2
-    assert rds.describe_db_parameter_groups(DBParameterGroupName=plan.drill.parameter_group)[
+    assert rds.describe_db_parameter_groups(DBParameterGroupName=plan.primary.place.parameter_group)[
         "DBParameterGroups"
     ]
-    groups = ec2.describe_security_groups(GroupIds=list(plan.drill.security_groups))["SecurityGroups"]
+    groups = ec2.describe_security_groups(GroupIds=list(plan.primary.place.security_groups))["SecurityGroups"]
     assert groups[0]["VpcId"] == lab.world().drill.vpc
-    lab.client("s3").head_bucket(Bucket=plan.stack.evidence_bucket)
-    assert lab.client("kms").describe_key(KeyId=plan.stack.mac_key)["KeyMetadata"]["KeySpec"] == "HMAC_256"
+    lab.client("s3").head_bucket(Bucket=plan.primary.evidence_bucket)
+    assert lab.client("kms").describe_key(KeyId=plan.primary.mac_key)["KeyMetadata"]["KeySpec"] == "HMAC_256"
 
 
 def listening(process: psutil.Process) -> set[tuple[str, str]]:

@@ -41,5 +41,5 @@ def test_a_key_that_may_not_be_used_is_named() -> None:
         "cannot derive the drill's password with key 'alias/mac': DisabledException"
     )
     assert refused.value.hint == (
-        "check stack.mac_key in the plan: an enabled HMAC_256 key that this role may call GenerateMac on"
+        "check mac_key in the plan: an enabled HMAC_256 key that this role may call GenerateMac on"
     )

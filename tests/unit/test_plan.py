@@ -11,8 +11,6 @@ from pgdrill.plan import Plan, duration
 TEXT = """
 [stack]
 suffix = "lab"
-evidence_bucket = "evidence"
-mac_key = "alias/mac"
 [tags]
 Environment = "test"
 Owner = "dba"
@@ -21,11 +19,19 @@ CostCenter = "42"
 name = "shop"
 instance = "shop-production"
 secret = "pgdrill/shop"
-[drill]
+"""
+CELL = """
+[{cell}]
+region = "{region}"
+evidence_bucket = "evidence-{cell}"
+mac_key = "alias/mac"
+storage_key = "alias/storage"
+[{cell}.place]
 subnet_group = "drill-subnets"
 security_groups = ["sg-1"]
 parameter_group = "drill-parameters"
 """
+TEXT += CELL.format(cell="primary", region="ap-southeast-1") + CELL.format(cell="dr", region="ap-northeast-1")
 
 
 def load(folder: Path, text: str) -> Plan:
@@ -43,9 +49,11 @@ def refusal(folder: Path, text: str) -> str:
 def test_a_small_plan_has_the_objectives_that_were_asked_for(tmp_path: Path) -> None:
     plan = load(tmp_path, TEXT)
     assert plan.objectives.rto == timedelta(hours=4)
-    assert plan.objectives.every == timedelta(hours=6)
-    assert plan.stack.region == "ap-southeast-1"
-    assert plan.stack.dr_region == "ap-northeast-1"
+    assert (plan.points.every, plan.points.keep, plan.points.pitr) == (
+        timedelta(hours=6),
+        timedelta(days=30),
+        timedelta(days=7),
+    )
 
 
 def test_the_temporary_instance_is_named_for_suffix_and_database(tmp_path: Path) -> None:
@@ -69,14 +77,14 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_an_instance_larger_than_allowed_is_refused(tmp_path: Path) -> None:
-    text = TEXT + 'instance_class = "db.m5.large"\n'
+    text = TEXT + '[drill]\ninstance_class = "db.m5.large"\n'
     assert refusal(tmp_path, text) == (
         "drill: instance_class 'db.m5.large' is larger than db.t3.medium, the largest allowed"
     )
 
 
 def test_patience_longer_than_the_lease_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path, TEXT + 'patience = "7h"\n') == (
+    assert refusal(tmp_path, TEXT + '[drill]\npatience = "7h"\n') == (
         "drill: patience 7:00:00 must be shorter than lease 6:00:00"
     )
 
@@ -113,8 +121,8 @@ def test_a_plan_that_is_not_toml_says_where(tmp_path: Path) -> None:
 
 
 def test_a_database_must_be_named_where_there_are_several(tmp_path: Path) -> None:
-    second = '[[database]]\nname = "crm"\ninstance = "crm-production"\nsecret = "pgdrill/crm"\n[drill]'
-    plan = load(tmp_path, TEXT.replace("[drill]", second))
+    second = '[[database]]\nname = "crm"\ninstance = "crm-production"\nsecret = "pgdrill/crm"\n[primary]'
+    plan = load(tmp_path, TEXT.replace("[primary]", second))
     assert plan.database("crm").instance == "crm-production"
     with pytest.raises(PlanError) as refused:
         plan.database(None)

@@ -141,7 +141,7 @@ def test_a_restore_names_every_parameter_that_isolates() -> None:
             "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())],
         },
     )
-    Rds(client).restore(POINT, LEASE, plan().drill, plan().tags.model_dump())
+    Rds(client).restore(POINT, LEASE, plan().primary.place, "db.t3.medium", plan().tags.model_dump())
     script.assert_no_pending_responses()
 
 
@@ -149,7 +149,7 @@ def test_a_restore_that_was_heard_before_is_adopted() -> None:
     client, script = scripted("rds")
     script.add_client_error("restore_db_instance_from_db_snapshot", "DBInstanceAlreadyExists")
     script.add_response("describe_db_instances", described(LEASE.tags()))
-    Rds(client).restore(POINT, LEASE, plan().drill, {})
+    Rds(client).restore(POINT, LEASE, plan().primary.place, "db.t3.medium", {})
     script.assert_no_pending_responses()
 
 
@@ -158,7 +158,7 @@ def test_an_instance_of_that_name_without_a_lease_is_not_adopted() -> None:
     script.add_client_error("restore_db_instance_from_db_snapshot", "DBInstanceAlreadyExists")
     script.add_response("describe_db_instances", described({"Environment": "production"}))
     with pytest.raises(NotOurs):
-        Rds(client).restore(POINT, LEASE, plan().drill, {})
+        Rds(client).restore(POINT, LEASE, plan().primary.place, "db.t3.medium", {})
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_refused_restore_names_point_instance_and_code(
     client, script = scripted("rds")
     script.add_client_error("restore_db_instance_from_db_snapshot", code, "because")
     with pytest.raises(kind) as refused:
-        Rds(client).restore(POINT, LEASE, plan().drill, {})
+        Rds(client).restore(POINT, LEASE, plan().primary.place, "db.t3.medium", {})
     assert (
         refused.value.message
         == f"cannot restore 'pgdrill-lab-shop-1' as 'pgdrill-lab-drill-shop': {code}: because"

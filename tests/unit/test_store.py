@@ -39,7 +39,7 @@ def test_keys_are_read_page_after_page() -> None:
         (
             "NoSuchBucket",
             NotRunnable,
-            "check stack.evidence_bucket in the plan, and that this role may use the bucket and its key",
+            "check evidence_bucket in the plan, and that this role may use the bucket and its key",
         ),
         (
             "SlowDown",

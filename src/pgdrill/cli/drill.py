@@ -102,6 +102,6 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
 def _operator(cell: Cell) -> str | None:
     """Return who drills, for the evidence; a drill does not fail for want of that."""
     with contextlib.suppress(BotoCoreError, ClientError):
-        client = cell.session.client("sts", region_name=cell.plan.stack.region)
+        client = cell.session.client("sts", region_name=cell.place.region)
         return str(client.get_caller_identity()["Arn"])
     return None

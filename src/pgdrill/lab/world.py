@@ -163,10 +163,6 @@ def plan(primary: World, dr: World) -> str:
 
 [stack]
 suffix = "{SUFFIX}"                # part of every name that pgdrill gives
-region = "{primary.region}"
-dr_region = "{dr.region}"
-evidence_bucket = "{primary.evidence_bucket}"
-mac_key = "{MAC_KEY}"  # an HMAC key: every drill's password is derived with it, none is stored
 
 [tags]                       # required on everything that pgdrill makes
 Environment = "{TAGS["Environment"]}"
@@ -176,7 +172,11 @@ CostCenter = "{TAGS["CostCenter"]}"
 [objectives]
 rto = "4h"                   # from the restore request to the first successful query
 rpo = "7h"                   # what may be lost: a slot, and an hour for its snapshot to become usable
+
+[points]
 every = "6h"                 # how often a recovery point is taken
+keep = "30d"
+pitr = "7d"
 
 [[database]]
 name = "shop"
@@ -184,13 +184,27 @@ instance = "shop-production" # production's RDS identifier; never modified, neve
 secret = "shop/pgdrill"      # Secrets Manager entry of the role that beats and seals
 ledger = "on"
 
-[drill]                      # where a temporary instance is put; nothing is left to RDS's defaults
+{_cell("primary", primary)}
+{_cell("dr", dr)}
+[drill]
 instance_class = "db.t3.medium"
-subnet_group = "{primary.drill.name}"
-security_groups = ["{primary.drill.security_group}"]
-parameter_group = "{primary.drill.name}"
 lease = "6h"                 # afterwards `pgdrill drill reap` deletes it, whatever happened
 
 [checks]
 skip = []                    # what is left out is `not_asked` in the evidence, never passed
+"""
+
+
+def _cell(name: str, world: World) -> str:
+    return f"""\
+[{name}]
+region = "{world.region}"
+evidence_bucket = "{world.evidence_bucket}"
+mac_key = "{MAC_KEY}"  # an HMAC key: every drill's password is derived with it, none is stored
+storage_key = "{STORAGE_KEY}"
+
+[{name}.place]{" " * (18 - len(name))}# where a temporary instance is put; nothing is left to RDS's defaults
+subnet_group = "{world.drill.name}"
+security_groups = ["{world.drill.security_group}"]
+parameter_group = "{world.drill.name}"
 """

@@ -71,9 +71,9 @@ def test_the_labs_plan_is_a_valid_plan(tmp_path: Path) -> None:
     path = tmp_path / "pgdrill.toml"
     path.write_text(world.plan(_world("ap-southeast-1"), _world("ap-northeast-1")), encoding="utf-8")
     plan = Plan.load(path)
-    assert (plan.stack.region, plan.stack.dr_region) == ("ap-southeast-1", "ap-northeast-1")
+    assert (plan.primary.region, plan.dr.region) == ("ap-southeast-1", "ap-northeast-1")
     assert plan.database(None).instance == "shop-production"
-    assert plan.drill.security_groups == ("sg-1",)
+    assert plan.primary.place.security_groups == ("sg-1",)
 
 
 @pytest.mark.parametrize(
