@@ -35,9 +35,10 @@ from pgdrill.model import Beat, Clock, RecoveryPoint, Verdict
 from pgdrill.plan import DatabasePlan, Plan
 from pgdrill.state import Drill
 
-BEAT = 0.5
+BEAT = 0.3
+BEATS = 3
 # One page of this table is overwritten with zeros: a state that checksums allow and that PostgreSQL reads as
-# an empty page, so that 80 customers are gone without any error.
+# an empty page, so that dozens of customers are gone without any error.
 DAMAGED = "shop.customers"
 FOUND_BY = "rows"
 LOOK = "read the lab's log, of which a copy is left with the reports"
@@ -97,9 +98,7 @@ def run(console: Console, tick: Tick, conduct: Conduct, reports: Path, *, keep: 
         if not keep:
             with step(console, "ending the lab"):
                 lab.down()
-    _print_summary(console, acts, time.monotonic() - began)
-    for path in written:
-        console.print(f"report: {path}", markup=False, soft_wrap=True)
+    _print_summary(console, acts, written, time.monotonic() - began)
     if keep:
         _print_how_to_play(console, lab)
     return 0 if all(act.held for act in acts) else 1
@@ -117,6 +116,8 @@ def _production(lab: Lab, console: Console, tick: Tick, conduct: Conduct, life: 
         production.install_ledger(lab, database, master, tick(0))
         life.enter_context(shop.writer(master))
         life.enter_context(production.heart(plan, database, BEAT, tick))
+        while len(ledger.witness(cell.store, database.name)) < BEATS:
+            tick(BEAT / 3)
     return Stage(lab, cell, database, console, tick, conduct)
 
 
@@ -165,7 +166,7 @@ def _to_a_moment(stage: Stage) -> Act:
 def _sabotaged(stage: Stage, point: RecoveryPoint) -> Act:
     stage.console.rule("[bold]3  the same snapshot, damaged", align="left", style="dim")
     damage = stage.lab.door.sabotage(point.id, "zeroed-page", database="shop", table=DAMAGED)
-    stage.console.print(f"  sabotage: {damage}", markup=False)
+    stage.console.print(f"  sabotage: {damage}", markup=False, soft_wrap=True)
     act = Act("damaged snapshot", Verdict.FAILED, False, _evidence(stage, _drilled(stage, point.id)))
     _print_drill(stage, act.evidence)
     return replace(act, held=act.evidence.verdict is Verdict.FAILED and FOUND_BY in act.found_by)
@@ -260,7 +261,7 @@ def _save_log(lab: Lab, console: Console, reports: Path) -> None:
         console.print(f"the lab's log: {kept}", markup=False, soft_wrap=True)
 
 
-def _print_summary(console: Console, acts: list[Act], seconds: float) -> None:
+def _print_summary(console: Console, acts: list[Act], written: list[Path], seconds: float) -> None:
     def figure(of: Callable[[Evidence], float | None]) -> list[str]:
         return ["-" if (found := of(act.evidence)) is None else duration(found) for act in acts]
 
@@ -278,6 +279,8 @@ def _print_summary(console: Console, acts: list[Act], seconds: float) -> None:
         table.add_row(name, *values)
     console.rule("[bold]what was proved", align="left", style="dim")
     console.print(table)
+    for path in written:
+        console.print(f"report: {path}", markup=False, soft_wrap=True)
     wrong = [act.title for act in acts if not act.held]
     told = (
         f"not as it should be: {', '.join(wrong)}"
