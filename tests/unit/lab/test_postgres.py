@@ -3,10 +3,12 @@
 import os
 import pwd
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from pgdrill.errors import Broken, NotRunnable
@@ -263,6 +265,23 @@ def test_root_is_dropped_to_postgres_or_else_to_nobody(monkeypatch: pytest.Monke
     )
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert postgres.runner() == {}
+
+
+@pytest.mark.parametrize(("gigabytes", "in_memory"), [(100, True), (1, False)])
+def test_a_temporary_folder_is_in_memory_where_there_is_plenty(
+    monkeypatch: pytest.MonkeyPatch, gigabytes: int, *, in_memory: bool
+) -> None:
+    if not Path("/dev/shm").is_dir():  # noqa: S108  # what is tested
+        in_memory = False
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100 * 2**30))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=gigabytes * 2**30))
+    folder = postgres.scratch("pgdrill-unit-")
+    try:
+        assert (folder.parent == Path("/dev/shm")) is in_memory  # noqa: S108
+        assert folder.name.startswith("pgdrill-unit-")
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    finally:
+        folder.rmdir()
 
 
 def test_an_ordinary_users_cache_lies_where_xdg_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
