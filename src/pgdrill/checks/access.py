@@ -95,10 +95,14 @@ def _grant(session: Connection) -> list[str]:
 
 
 def _create(session: Connection) -> tuple[bool, Unread | None]:
-    """Create amcheck where it is missing; return whether it was, and the damage that prevented it."""
+    """Create amcheck where it is missing; return whether it is ours to drop, and the damage in the way."""
     try:
-        if session.execute("SELECT FROM pg_extension WHERE extname = 'amcheck'").fetchall():
-            return False, None
+        there = session.execute(
+            "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'amcheck'"
+        ).fetchone()
+        if there:
+            # An examination that was killed left its own behind.
+            return there[0] == _SCHEMA, None
         with session.transaction():
             session.execute(sql.SQL("CREATE SCHEMA {}").format(quoted(_SCHEMA)))
             session.execute(sql.SQL("CREATE EXTENSION amcheck SCHEMA {}").format(quoted(_SCHEMA)))
