@@ -64,8 +64,12 @@ class Index(Model):
 
     def broken(self, name: str) -> bool:
         """Whether the index itself is wrong; where its table is damaged, it is merely not checked."""
-        own = {"", name, name.rpartition(".")[2]}
-        return bool(self.mismatch or (self.problem and self.problem.damage and self.problem.relation in own))
+        if not (self.problem and self.problem.damage):
+            return bool(self.mismatch)
+        blamed = self.problem.relation
+        # amcheck writes the name alone and never quotes it; elsewhere it is as in SQL.
+        quoted_alone = blamed.replace('"', '""')
+        return not blamed or name == blamed or name.endswith((f".{blamed}", f'."{quoted_alone}"'))
 
 
 class Indexes(Model):
