@@ -29,9 +29,10 @@ from pgdrill.checks.check import Case, Check
 from pgdrill.database import Server
 from pgdrill.lab import shop
 from pgdrill.lab.cluster import Cluster
+from pgdrill.lab.tls import Authority
 from pgdrill.model import Fact, Judgement, PointKind, RecoveryPoint, Verdict
 from pgdrill.plan import Assertion, Checks
-from tests.lab.conftest import MakeCluster, ServerOf
+from tests.lab.conftest import MakeCluster, ServerOf, free_port
 
 SEALED: tuple[Check[Any], ...] = (settings.CHECK, catalog.CHECK, sequences.CHECK, extensions.CHECK)
 ALL: tuple[Check[Any], ...] = (
@@ -158,6 +159,24 @@ def test_a_database_in_another_locale_fails(copy: Copy) -> None:
         judgement = copy.judge(settings.CHECK)
     assert judgement.verdict is Verdict.FAILED
     assert [one.object for one in judgement.damage] == ["analytics"]
+
+
+def test_a_catalog_with_a_damaged_page_fails_and_names_it(
+    copy: Copy, make_cluster: MakeCluster, server_of: ServerOf, authority: Authority, ground: Path
+) -> None:
+    ((path,),) = copy.cluster.sql("shop", "SELECT pg_relation_filepath('pg_catalog.pg_rewrite')")
+    damaged = make_cluster(backup=ground / "catalog-backup", start=False)
+    file = damaged.data / path
+    pages = bytearray(file.read_bytes())
+    pages[5000::8192] = bytes(byte ^ 255 for byte in pages[5000::8192])
+    file.write_bytes(pages)
+    damaged.start(free_port(), certificate=authority.server)
+    server = server_of(damaged, "postgres", may_change=True)
+    judgement = catalog.CHECK.judge(catalog.CHECK.measure(server, copy.case), copy.case)
+    damaged.destroy()
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.reason.startswith("the catalog of shop cannot be read: invalid page: block ")
+    assert {one.database for one in judgement.damage} == {"shop"}
 
 
 def test_a_copy_under_lease_is_seen_to_take_writes(copy: Copy) -> None:

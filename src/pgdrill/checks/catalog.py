@@ -15,12 +15,15 @@ Source: PostgreSQL documentation, System Catalogs; src/backend/utils/adt/ruleuti
 
 from typing import LiteralString
 
+import psycopg
 from psycopg import IsolationLevel, sql
+from pydantic import Field
 
 from pgdrill.checks import bracket, catalog_sql
 from pgdrill.checks.check import Case, Check
 from pgdrill.database import Connection, Server
-from pgdrill.model import Fact, Judgement
+from pgdrill.model import Damage, Fact, Judgement, Verdict
+from pgdrill.unread import Unread, unread
 
 SERVER = "*"
 
@@ -28,30 +31,39 @@ SERVER = "*"
 class CatalogFact(Fact):
     """By database, and for the whole server under `*`: `kind identity` -> 16 hexadecimal digits of SHA-256.
 
-    `role` measured it: what an examination grants to that role is not production's.
+    `role` measured it: what an examination grants to that role is not production's. `unread` says, by database,
+    which damage kept a catalog from being read.
     """
 
     role: str
     objects: dict[str, dict[str, str]]
+    unread: dict[str, Unread] = Field(default_factory=dict)
 
 
-def measure(server: Server, _case: Case) -> CatalogFact:
-    databases = server.databases()
+def measure(server: Server, case: Case) -> CatalogFact:
     objects: dict[str, dict[str, str]] = {}
-    with server.session(server.address.dbname) as session:
-        objects[SERVER] = _digests(session, (catalog_sql.SHARED,))
-    for database in databases:
-        server.progress(f"catalog of {database}")
-        with server.session(database) as session:
-            objects[database] = _digests(session, catalog_sql.KINDS)
-    return CatalogFact(role=server.address.user, objects=objects)
+    refused: dict[str, Unread] = {}
+    for name in (SERVER, *server.databases()):
+        server.progress(f"catalog of {'the server' if name == SERVER else name}")
+        with server.session(server.address.dbname if name == SERVER else name) as session:
+            try:
+                objects[name] = _digests(
+                    session, (catalog_sql.SHARED,) if name == SERVER else catalog_sql.KINDS
+                )
+            except psycopg.Error as error:
+                why = unread(error, session)
+                if case.sealing or not why.damage:
+                    raise
+                refused[name] = why
+    return CatalogFact(role=server.address.user, objects=objects, unread=refused)
 
 
 def _digests(session: Connection, kinds: tuple[LiteralString, ...]) -> dict[str, str]:
+    """Return every entry of some kinds, all as of one moment."""
     session.isolation_level = IsolationLevel.REPEATABLE_READ
     found: dict[str, str] = {}
     with session.transaction():
-        # A definition is printed under a lock on what it names; DDL that is under way is not waited for for long.
+        # A definition is printed under a share lock on what it names; DDL under way is not waited for for long.
         session.execute("SET LOCAL lock_timeout = '5s'")
         for kind in kinds:
             query = sql.SQL(catalog_sql.COMMON) + sql.SQL(kind) + sql.SQL(catalog_sql.DIGEST)
@@ -60,6 +72,18 @@ def _digests(session: Connection, kinds: tuple[LiteralString, ...]) -> dict[str,
 
 
 def judge(fact: CatalogFact, case: Case) -> Judgement:
+    if fact.unread:
+        database, why = next(iter(fact.unread.items()))
+        return Judgement(
+            verdict=Verdict.FAILED,
+            reason=f"the catalog of {database} cannot be read: {why}",
+            hint="the copy is damaged where PostgreSQL describes itself; do not recover from it, drill another point",
+            coverage=f"{bracket.counted(len(fact.objects), 'catalog')} read",
+            damage=tuple(
+                Damage(database=name, object="catalog", what=str(why)) for name, why in fact.unread.items()
+            ),
+            damaged=len(fact.unread),
+        )
     sealed = case.bracket("catalog", CatalogFact)
     if sealed.before is None and sealed.after is None:
         return bracket.NO_SEAL

@@ -12,7 +12,7 @@ COMMON: LiteralString = """
 WITH member AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ), own AS (
-    -- What the examination itself may have installed.
+    -- What the examination itself may have installed, in a schema of its own.
     SELECT d.classid, d.objid FROM pg_depend d
     JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
     WHERE d.deptype = 'e' AND e.extname = 'amcheck'
@@ -211,7 +211,8 @@ WHERE d.oid >= 16384 AND ('pg_ts_dict'::regclass, d.oid) NOT IN (SELECT * FROM m
 OUTSIDE: LiteralString = """
 SELECT 'schema', quote_ident(n.nspname), row(pg_get_userbyid(n.nspowner))::text
 FROM pg_namespace n JOIN space USING (oid)
-WHERE (n.oid >= 16384 OR n.nspname = 'public') AND ('pg_namespace'::regclass, n.oid) NOT IN (SELECT * FROM member)
+WHERE (n.oid >= 16384 OR n.nspname = 'public') AND n.nspname <> 'pgdrill_amcheck'
+    AND ('pg_namespace'::regclass, n.oid) NOT IN (SELECT * FROM member)
 UNION ALL
 SELECT 'extension', quote_ident(e.extname),
     row(pg_get_userbyid(e.extowner), e.extversion, n.nspname, e.extrelocatable)::text

@@ -1,5 +1,6 @@
 from pgdrill.checks.catalog import CHECK, SERVER, CatalogFact
 from pgdrill.model import Verdict
+from pgdrill.unread import Unread
 from tests.unit.checks.cases import by_itself, case
 
 
@@ -56,3 +57,13 @@ def test_no_seal_is_inconclusive() -> None:
     for known in (case("catalog"), by_itself("catalog")):
         judgement = CHECK.judge(SEALED, known)
         assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "no seal to compare with")
+
+
+def test_a_catalog_that_cannot_be_read_for_damage_fails() -> None:
+    why = Unread(error="DataCorrupted", sqlstate="XX001", saying="invalid page", where="block 2 of pg_class")
+    damaged = SEALED.model_copy(update={"unread": {"shop": why}})
+    judgement = CHECK.judge(damaged, case("catalog", SEALED, SEALED))
+    assert (judgement.verdict, judgement.reason) == (
+        Verdict.FAILED,
+        "the catalog of shop cannot be read: invalid page: block 2 of pg_class (XX001)",
+    )
