@@ -94,8 +94,8 @@ class Objectives(Model):
 class Points(Model):
     """When points are taken and how long they are kept.
 
-    Slots are `every` hours from midnight UTC plus `offset`. `thin` keeps all slots for all of `keep`, or, with
-    `daily_after`, the first slot of a day alone once a point is older than that.
+    Slots are `every` hours from midnight UTC plus `offset`. All are kept for all of `keep`, or, with `daily_after`,
+    the first slot of a day alone once a point is older than that.
     """
 
     every: Duration = timedelta(hours=6)
@@ -113,6 +113,8 @@ class Points(Model):
             )
         if self.offset >= self.every:
             raise ValueError(f"offset {self.offset} must be shorter than every {self.every}")
+        if self.offset % timedelta(minutes=1):
+            raise ValueError(f"offset {self.offset} must be whole minutes, which is what a slot's name holds")
         if not day <= self.pitr <= 35 * day or self.pitr % day:
             raise ValueError(f"pitr {self.pitr} must be 1 to 35 whole days, which is what RDS keeps")
         if self.keep < day:

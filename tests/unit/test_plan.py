@@ -92,6 +92,30 @@ def test_patience_longer_than_the_lease_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
+        ('every = "5h"', "every 5:00:00 does not divide a day; write 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h"),
+        (
+            'every = "48h"',
+            "every 2 days, 0:00:00 does not divide a day; write 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h",
+        ),
+        ('every = "30m"', "every 0:30:00 does not divide a day; write 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h"),
+        ('offset = "6h"', "offset 6:00:00 must be shorter than every 6:00:00"),
+        ('offset = "90s"', "offset 0:01:30 must be whole minutes, which is what a slot's name holds"),
+        ('pitr = "36d"', "pitr 36 days, 0:00:00 must be 1 to 35 whole days, which is what RDS keeps"),
+        ('pitr = "36h"', "pitr 1 day, 12:00:00 must be 1 to 35 whole days, which is what RDS keeps"),
+        ('keep = "23h"', "keep 23:00:00 must be a day at least"),
+        (
+            'daily_after = "30d"',
+            "daily_after 30 days, 0:00:00 must be shorter than keep 30 days, 0:00:00",
+        ),
+    ],
+)
+def test_points_that_cannot_be_are_refused(tmp_path: Path, keys: str, said: str) -> None:
+    assert refusal(tmp_path, f"{TEXT}[points]\n{keys}\n") == f"points: {said}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
         ("", "checks.assertions.0: assertion 'paid' cannot fail; give expect, at_least or at_most"),
         (
             "expect = 1\nat_least = 1",
