@@ -8,6 +8,8 @@ import hashlib
 import json
 from typing import Any
 
+from pydantic import ValidationError
+
 from pgdrill import __version__, examination, ledger, objectives, seal
 from pgdrill.cell import Cell
 from pgdrill.checks.check import Case
@@ -67,9 +69,17 @@ def keep_fact(store: Store, drill: Drill, measured: Measured) -> FactRef:
 
 
 def read_fact(store: Store, ref: FactRef, kind: type[Fact]) -> Measured:
-    body = store.get(ref.key) if ref.sha256 else None
-    fact = kind.model_validate_json(gzip.decompress(body)) if body is not None else None
-    return Measured(ref.measure, fact, ref.seconds, ref.error)
+    """Read a fact back; what is not what was stored is an error of the measure, and so never a pass."""
+    if not ref.sha256:
+        return Measured(ref.measure, None, ref.seconds, ref.error)
+    body = store.get(ref.key) or b""
+    if hashlib.sha256(body).hexdigest() != ref.sha256:
+        return Measured(ref.measure, None, ref.seconds, "the stored fact is missing or altered")
+    try:
+        fact = kind.model_validate_json(gzip.decompress(body))
+    except ValidationError:
+        return Measured(ref.measure, None, ref.seconds, "the stored fact is of another version of pgdrill")
+    return Measured(ref.measure, fact, ref.seconds)
 
 
 def case(drill: Drill, cell: Cell) -> Case:

@@ -1,27 +1,10 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from pgdrill import seal
 from pgdrill.model import PointKind, RecoveryPoint, Seal
-from pgdrill.store import Store
+from tests.unit.memory import Memory
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
-
-
-class Memory(Store):
-    """A bucket in memory."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    def put(self, key: str, body: bytes, *, content_type: str = "") -> None:  # noqa: ARG002 - of the base
-        self.objects[key] = body
-
-    def get(self, key: str) -> bytes | None:
-        return self.objects.get(key)
-
-    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
-        return iter(sorted(key for key in self.objects if key.startswith(prefix) and key > after))
 
 
 def made(point: str, minutes: float, took: float = 0.1) -> Seal:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from pydantic import ValidationError
+
 from pgdrill.database import Server
 from pgdrill.model import JSON, Beat, Fact, Judgement, RecoveryPoint, Seal
 from pgdrill.plan import Checks
@@ -51,21 +53,26 @@ class Case:
 
     def bracket(self, check: str, fact: type[F]) -> Bracket[F]:
         """Return what the seals hold for a check, parsed."""
-
-        def read(seal: Seal | None) -> F | None:
-            return fact.model_validate(seal.facts[check]) if seal and check in seal.facts else None
-
-        return Bracket(read(self.before), read(self.after))
+        before, after = (seal.facts.get(check) if seal else None for seal in (self.before, self.after))
+        return Bracket(_parsed(before, fact), _parsed(after, fact))
 
     def reference(self, measure: str, fact: type[F]) -> F | None:
         """Return the fact of another restore of the same point, parsed."""
-        return fact.model_validate(self.references[measure]) if measure in self.references else None
+        return _parsed(self.references.get(measure), fact)
 
     def resumed(self, fact: type[F]) -> F | None:
         return self.earlier if isinstance(self.earlier, fact) else None
 
     def resuming(self, earlier: Fact | None) -> "Case":
         return replace(self, earlier=earlier)
+
+
+def _parsed(content: JSON, fact: type[F]) -> F | None:
+    """Read a fact back; one that another version of pgdrill wrote in another form is as good as none."""
+    try:
+        return None if content is None else fact.model_validate(content)
+    except ValidationError:
+        return None
 
 
 @dataclass(frozen=True)
