@@ -531,6 +531,31 @@ def test_a_backup_is_taken_now_when_the_lab_is_asked(api: Api, archived: Any) ->
     assert impossible.value.message == "instance 'plain' has no automated backups: its retention period is 0"
 
 
+def test_an_automated_backup_that_fails_is_told_by_nothing(api: Api, archived: Any) -> None:
+    client = api.client()
+    finished = api.published.count((HOME, "RDS-EVENT-0002", "archived"))
+    api.faults.set({"doomed": [{"identifier": "rds:archived-*", "status": "failed"}]})
+    api.rds.back_up(HOME, "archived")
+    api.until("archived")
+    listed = client.describe_db_snapshots(DBInstanceIdentifier="archived", SnapshotType="automated")[
+        "DBSnapshots"
+    ]
+    [failed] = [entry["DBSnapshotIdentifier"] for entry in listed if entry["Status"] == "failed"]
+    api.faults.clear()
+    api.rds.back_up(HOME, "archived")
+    api.until("archived")
+    api.until_told("0090", failed)
+    assert (HOME, "RDS-EVENT-0091", failed) not in api.published
+    deadline = time.monotonic() + 10
+    while api.published.count((HOME, "RDS-EVENT-0002", "archived")) < finished + 1:
+        assert time.monotonic() < deadline
+    assert api.published.count((HOME, "RDS-EVENT-0002", "archived")) == finished + 1
+    listed = client.describe_db_snapshots(DBInstanceIdentifier="archived", SnapshotType="automated")[
+        "DBSnapshots"
+    ]
+    assert {entry["Status"] for entry in listed} == {"available"}
+
+
 def test_backups_past_their_retention_go_with_the_log_that_only_they_needed(api: Api, archived: Any) -> None:
     state, archive = api.rds._state, api.rds.archive_directory(HOME, "archived")
     listed = api.client().describe_db_snapshots(DBInstanceIdentifier="archived", SnapshotType="automated")

@@ -61,7 +61,8 @@ def take(state: State, instance: Instance) -> None:
     with state.lock:
         snapshot = snapshots.begin(state, instance, _free_name(state, instance), snapshots.AUTOMATED, {})
     tell(state, instance, "0001")
-    snapshots.fill(state, snapshot)
+    if not snapshots.fill(state, snapshot):
+        return
     tell(state, instance, "0002")
     archive(state, instance)
     try:
@@ -140,9 +141,13 @@ def _keep_up_one(state: State, instance: Instance, pace: Pace) -> None:
     if state.current(instance).status in ARCHIVING and pace.due(_position(state, instance)):
         archive(state, instance)
         pace.position = _position(state, instance)
-    tried = automated(state, instance)
-    if not tried or is_due(instance.configuration.PreferredBackupWindow, moment(), tried[-1].created_at):
-        take_now(state, instance)
+    # Decided on the instance as it is now: its backups may have been turned off since the round began.
+    with state.lock:
+        instance = state.current(instance)
+        tried = automated(state, instance)
+        opened = instance.configuration.PreferredBackupWindow
+        if instance.backed_up and (not tried or is_due(opened, moment(), tried[-1].created_at)):
+            take_now(state, instance)
 
 
 def _position(state: State, instance: Instance) -> int:

@@ -60,20 +60,20 @@ def begin(state: State, instance: Instance, identifier: str, kind: str, tags: di
     return state.snapshots.put(snapshot)
 
 
-def fill(state: State, snapshot: Snapshot) -> None:
-    """Take the base backup of a snapshot that has begun; its status says how it ended."""
+def fill(state: State, snapshot: Snapshot) -> bool:
+    """Take the base backup of a snapshot that has begun; False when it failed, which no event tells."""
     tell(state, snapshot, "0040" if snapshot.kind == MANUAL else "0090")
     state.delay("snapshot")
     if doom := state.faults.doom(snapshot.identifier):
         state.update_snapshot(snapshot, status=doom)
-        return
+        return False
     try:
         holds = state.cluster(snapshot.source).back_up(state.base(snapshot))
     except (Broken, OSError) as reason:
         log.warning("snapshot %s failed: %s", snapshot.identifier, reason)
         shutil.rmtree(state.base(snapshot), ignore_errors=True)
         state.update_snapshot(snapshot, status="failed")
-        return
+        return False
     now = moment()
     state.hold_snapshot(snapshot)
     state.update_snapshot(
@@ -86,6 +86,7 @@ def fill(state: State, snapshot: Snapshot) -> None:
         size=_size_of(state.base(snapshot)),
     )
     tell(state, snapshot, "0042" if snapshot.kind == MANUAL else "0091")
+    return True
 
 
 def _size_of(directory: Path) -> int:
