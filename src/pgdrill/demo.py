@@ -7,7 +7,6 @@ and leaves nothing but the reports.
 import os
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -81,8 +80,7 @@ def run(console: Console, tick: Tick, conduct: Conduct, reports: Path, *, keep: 
     stays, for playing.
     """
     began = time.monotonic()
-    directory = Path(tempfile.mkdtemp(prefix="pgdrill-demo-"))
-    directory.chmod(0o711)  # PostgreSQL's own user has to pass
+    directory = postgres.scratch("pgdrill-demo-")
     lab = Lab(directory)
     try:
         with step(console, "starting a lab: AWS on this machine, real PostgreSQL behind its RDS"):

@@ -208,11 +208,13 @@ def cache() -> Path:
 def scratch(prefix: str) -> Path:
     """Make a temporary folder that the user of `runner` can reach: in memory where there is plenty.
 
-    A cluster has a thousand files, and some file systems are slow to make files after many were removed.
+    TMPDIR says otherwise if it is set. A cluster has a thousand files, and some file systems are slow to make files after many were removed.
     """
     memory = Path("/dev/shm")  # noqa: S108  # mkdtemp makes the folder ours alone
     roomy = (
-        memory.is_dir() and min(shutil.disk_usage(memory).free, psutil.virtual_memory().available) > PLENTY
+        "TMPDIR" not in os.environ
+        and memory.is_dir()
+        and min(shutil.disk_usage(memory).free, psutil.virtual_memory().available) > PLENTY
     )
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=memory if roomy else None))
     folder.chmod(0o755)
