@@ -129,7 +129,7 @@ def delete(state: State, region: str, request: Request) -> Result:
 
 
 def modify(state: State, region: str, request: Request) -> Result:
-    """ModifyDBParameterGroup. Attached instances take what is dynamic and immediate now, the rest by a reboot."""
+    """ModifyDBParameterGroup. Here all takes effect by a reboot; AWS applies the dynamic and immediate at once."""
     group = find(state, region, request["DBParameterGroupName"])
     if group.identifier.startswith("default."):
         raise RdsError(
