@@ -26,7 +26,7 @@ from pgdrill.errors import Broken, DrillError
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Evidence, Trigger
 from pgdrill.evidence.wording import SYMBOL, VERDICT, duration
-from pgdrill.lab import postgres, shop
+from pgdrill.lab import postgres, production, shop
 from pgdrill.lab.daemon import LOG
 from pgdrill.lab.lab import Lab
 from pgdrill.ledger import LedgerFact
