@@ -13,37 +13,38 @@ from pgdrill.relations import Column
 
 # How a value of a built-in type becomes 64 bits. What is not named here is hashed as its text, which is the
 # same in every release and holds no OID, unlike the binary form of enums, composites and arrays of them.
-_TEXT = 'hashtextextended({}::text COLLATE "C", {})'
+_TEXT = 'hashtextextended({value}::text COLLATE "C", {seed})'
 _DIRECT = {
-    "int2": "hashint2extended({}, {})",
-    "int4": "hashint4extended({}, {})",
-    "int8": "hashint8extended({}, {})",
-    "oid": "hashoidextended({}, {})",
-    "uuid": "uuid_hash_extended({}, {})",
-    "text": 'hashtextextended({} COLLATE "C", {})',
+    "int2": "hashint2extended({value}, {seed})",
+    "int4": "hashint4extended({value}, {seed})",
+    "int8": "hashint8extended({value}, {seed})",
+    "oid": "hashoidextended({value}, {seed})",
+    "uuid": "uuid_hash_extended({value}, {seed})",
+    "text": 'hashtextextended({value} COLLATE "C", {seed})',
     "varchar": _TEXT,
-    "bpchar": 'hashbpcharextended({} COLLATE "C", {})',
+    "bpchar": 'hashbpcharextended({value} COLLATE "C", {seed})',
     "json": _TEXT,
-    "jsonb": _TEXT,
     "xml": _TEXT,
     "tsvector": _TEXT,
 }
 # Types in which PostgreSQL calls different values equal (1.0 and 1.00, 0 and -0, 1 day and 24 hours).
 _SEMANTIC = {
-    "float4": "hashfloat4extended({}, {})",
-    "float8": "hashfloat8extended({}, {})",
-    "numeric": "hash_numeric_extended({}, {})",
-    "interval": "interval_hash_extended({}, {})",
-    "jsonb": "jsonb_hash_extended({}, {})",
+    "float4": "hashfloat4extended({value}, {seed})",
+    "float8": "hashfloat8extended({value}, {seed})",
+    "numeric": "hash_numeric_extended({value}, {seed})",
+    "interval": "interval_hash_extended({value}, {seed})",
+    "jsonb": "jsonb_hash_extended({value}, {seed})",
 }
 _EXACT = {
-    "float4": "float4send({})",
-    "float8": "float8send({})",
-    "numeric": "numeric_send({})",
-    "interval": "interval_send({})",
+    # Value and scale are all there is to a numeric; no other column's seed is as large as this one's.
+    "numeric": "hash_numeric_extended({value}, {seed} * 100000 + coalesce(scale({value}), 0))",
+    "jsonb": _TEXT,
 }
 # Types without a hash function that SQL can call and that ignores the time zone: hashed inside one row().
 _IN_ROW = {
+    "float4": "float4send({})",
+    "float8": "float8send({})",
+    "interval": "interval_send({})",
     "bit": "bit_send({})",
     "bool": "{}",
     "bytea": "{}",
@@ -71,7 +72,7 @@ _IN_ROW = {
     "varbit": "varbit_send({})",
 }
 # Elements whose binary form is free of OIDs and of the client's encoding.
-_SENT_IN_ARRAYS = {"int2", "int4", "int8", "oid", "uuid"} | _EXACT.keys() | _IN_ROW.keys() - {"name"}
+_SENT_IN_ARRAYS = {"int2", "int4", "int8", "oid", "uuid", "numeric"} | _IN_ROW.keys() - {"name"}
 
 
 def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.Composed:
@@ -82,18 +83,19 @@ def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.Compose
     where the column is NOT NULL: in a damaged row it must not wipe out the other columns.
     """
     terms, in_row, as_text = [], [], []
-    functions = _DIRECT if exact else _DIRECT | _SEMANTIC
+    functions = _DIRECT | (_EXACT if exact else _SEMANTIC)
     for seed, column in enumerate(columns, 1):
         value = sql.SQL("t.{}").format(sql.Identifier(column.name))
         if column.domain and column.type:
             value = sql.SQL("{}::{}").format(value, quoted("pg_catalog", column.type))
-        if column.type in functions:
-            hashed = sql.SQL(f"coalesce({functions[column.type]}, {{}})")
-            terms.append(hashed.format(value, seed, 2_000_000 + seed))
-        elif column.element in _SENT_IN_ARRAYS:
+        direct = functions.get(column.type) or (_TEXT if column.element else "")
+        if column.element in _SENT_IN_ARRAYS:
             in_row.append(sql.SQL("array_send({})").format(value))
-        elif sent := (_IN_ROW | _EXACT).get(column.type):
-            in_row.append(sql.SQL(sent).format(value))
+        elif direct:
+            hashed = sql.SQL(f"coalesce({direct}, {{null}})")
+            terms.append(hashed.format(value=value, seed=seed, null=2_000_000 + seed))
+        elif column.type in _IN_ROW:
+            in_row.append(sql.SQL(_IN_ROW[column.type]).format(value))
         else:
             as_text.append(value)
     if in_row:
