@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pgdrill.lab import postgres
 from pgdrill.lab.daemon import MARK
 
 SECONDS = 120
@@ -53,8 +53,7 @@ def _left(where: Path) -> list[str]:
 @pytest.fixture
 def where() -> Iterator[Path]:
     """A folder that PostgreSQL's user can reach, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="pgdrill-test-demo-"))
-    folder.chmod(0o755)
+    folder = postgres.scratch("pgdrill-test-demo-")
     yield folder
     shutil.rmtree(folder)
 
