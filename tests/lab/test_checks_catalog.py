@@ -338,6 +338,23 @@ def test_an_assertion_about_a_database_that_is_not_there_is_inconclusive(copy: C
     assert judgement.verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_production_without_a_ledger_can_be_sealed_and_hides_what_the_role_may_not_see(
+    copy: Copy,
+) -> None:
+    copy.sql("CREATE ROLE plain LOGIN", "ALTER SCHEMA pgdrill RENAME TO hidden")
+    copy.cluster.set_password("plain", "secret")
+    role = Server(
+        dataclasses.replace(copy.server.address, user="plain", password="secret"), copy.server.clock
+    )
+    try:
+        sealed = seal.take(role, SEALED, "shop", "p2", role.clock)
+    finally:
+        copy.sql("ALTER SCHEMA hidden RENAME TO pgdrill", "DROP ROLE plain")
+    judgement = copy.judge(sequences.CHECK, dataclasses.replace(copy.case, before=sealed, after=sealed))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason == "not compared: shop.order_number may not be read"
+
+
 # One statement, and every entry of the catalog that it changes, and no other.
 CHANGES: list[tuple[str, set[str]]] = [
     (

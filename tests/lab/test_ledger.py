@@ -20,7 +20,7 @@ from pgdrill.model import PointKind, RecoveryPoint, Verdict
 from pgdrill.plan import Checks
 from tests.lab.conftest import MakeCluster, Run, ServerOf
 from tests.lab.production import clock
-from tests.unit.test_seal import Memory
+from tests.unit.memory import Memory
 
 SECRET = "a-password-in-no-log"
 

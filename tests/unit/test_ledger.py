@@ -11,7 +11,7 @@ from pgdrill import ledger
 from pgdrill.ledger import Break, LedgerFact, Row
 from pgdrill.model import Beat, PointKind
 from tests.unit.checks.cases import NOON, point
-from tests.unit.test_seal import Memory
+from tests.unit.memory import Memory
 
 MINUTE = timedelta(minutes=1)
 

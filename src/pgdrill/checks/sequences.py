@@ -23,6 +23,8 @@ from pgdrill.model import Fact, Judgement, Model, Verdict
 from pgdrill.relations import qualified
 
 LOGGED_AHEAD = 32
+# With fewer seconds left, positions alone are read.
+RESERVE = 10.0
 
 # What the owner's function shows where it may be called, else what the role may see for itself.
 _OWN = """
@@ -33,8 +35,10 @@ JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.sequencen
 """
 _OWNERS = "SELECT * FROM pgdrill.sequence_positions()"
 _MAY_ASK_OWNER = """
-SELECT coalesce(has_function_privilege(to_regprocedure('pgdrill.sequence_positions()'), 'EXECUTE')
-    AND has_schema_privilege('pgdrill', 'USAGE'), false)
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = 'pgdrill' AND p.proname = 'sequence_positions'
+        AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE'))
 """
 
 _POSITIONS = """
@@ -86,16 +90,17 @@ def measure(server: Server, case: Case) -> SequencesFact:
     databases: dict[str, dict[str, Position]] = {}
     for database in server.databases():
         with access.readable(server, database) as session:
-            databases[database] = dict(_positions(session, sealing=case.sealing))
+            databases[database] = dict(_positions(server, session, sealing=case.sealing))
     return SequencesFact(databases=databases)
 
 
-def _positions(session: Connection, *, sealing: bool) -> Iterator[tuple[str, Position]]:
+def _positions(server: Server, session: Connection, *, sealing: bool) -> Iterator[tuple[str, Position]]:
     asks = sealing and session.execute(_MAY_ASK_OWNER).fetchone() == (True,)
     query = sql.SQL(_POSITIONS).format(positions=sql.SQL(_OWNERS if asks else _OWN))
     for schema, name, increment, cache, cycles, readable, last, *column in session.execute(query).fetchall():
         looked = None
-        if readable and not cycles and not sealing and all(column):
+        look = readable and not cycles and not sealing and all(column)
+        if look and server.clock.remaining() > RESERVE:
             looked = _behind(session, quoted(schema, name), increment, (column[0], column[1], column[2]))
         yield (
             qualified(schema, name),
