@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pgdrill.errors import Broken, Busy, DrillError, NotOurs, NotRunnable, Unavailable
+from pgdrill.errors import Broken, Busy, NotOurs
 from pgdrill.model import Lease, Model, Moment, PointKind, RecoveryPoint
 from pgdrill.plan import PREFIX, Place
+from pgdrill.refusal import code, translated, unreachable
 
 if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
@@ -40,27 +41,6 @@ OBSTRUCTED = frozenset(
         "storage-full",
     }
 )
-
-_LATER = frozenset(
-    {
-        "InvalidDBInstanceState",
-        "InvalidDBSnapshotState",
-        "InsufficientDBInstanceCapacity",
-        "ThrottlingException",
-    }
-    | {"Throttling", "RequestLimitExceeded", "InternalFailure", "ServiceUnavailable", "InternalError"}
-)
-_HINTS = {
-    "AccessDenied": "the role lacks a permission; docs/permissions.md lists what each step calls",
-    "InstanceQuotaExceeded": "delete instances that are not needed or raise the quota of DB instances in this region",
-    "StorageQuotaExceeded": "raise the quota of total storage for DB instances in this region",
-    "SnapshotQuotaExceeded": "delete snapshots that are not needed or raise the quota L-272F1212 in this region",
-    "KMSKeyNotAccessibleFault": "enable the snapshot's key and allow this role DescribeKey and CreateGrant on it",
-    "DBSubnetGroupNotFoundFault": "check drill.subnet_group in the plan",
-    "DBParameterGroupNotFound": "check drill.parameter_group in the plan",
-    "DBSnapshotNotFound": "list what there is with: pgdrill point list",
-    "DBInstanceNotFound": "check the database's `instance` in the plan",
-}
 
 
 class Instance(Model):
@@ -103,11 +83,11 @@ class Rds:
         try:
             answer = self._client.describe_db_instances(DBInstanceIdentifier=identifier)
         except ClientError as error:
-            if _code(error) == "DBInstanceNotFound":
+            if code(error) == "DBInstanceNotFound":
                 return None
-            raise _translated("describe", identifier, error) from error
+            raise translated("describe", identifier, error) from error
         except BotoCoreError as error:
-            raise _unreachable("describe", identifier, error) from error
+            raise unreachable("describe", identifier, error) from error
         return _instance(answer["DBInstances"][0])
 
     def leased(self, suffix: str) -> list[tuple[Instance, Lease]]:
@@ -144,11 +124,11 @@ class Rds:
         try:
             answer = self._client.describe_db_snapshots(DBSnapshotIdentifier=identifier)
         except ClientError as error:
-            if _code(error) == "DBSnapshotNotFound":
+            if code(error) == "DBSnapshotNotFound":
                 return None
-            raise _translated("describe snapshot", identifier, error) from error
+            raise translated("describe snapshot", identifier, error) from error
         except BotoCoreError as error:
-            raise _unreachable("describe snapshot", identifier, error) from error
+            raise unreachable("describe snapshot", identifier, error) from error
         entry = answer["DBSnapshots"][0]
         available = entry["Status"] == "available"
         return entry["Status"], _point(entry, self.region) if available else None
@@ -214,11 +194,11 @@ class Rds:
                     DBSnapshotIdentifier=point.id, DBInstanceIdentifier=lease.instance, **common
                 )
         except ClientError as error:
-            if _code(error) != "DBInstanceAlreadyExists":
-                raise _translated(f"restore {point.id!r} as", lease.instance, error) from error
+            if code(error) != "DBInstanceAlreadyExists":
+                raise translated(f"restore {point.id!r} as", lease.instance, error) from error
             self._own(lease)
         except BotoCoreError as error:
-            raise _unreachable("restore", lease.instance, error) from error
+            raise unreachable("restore", lease.instance, error) from error
 
     def set_password(self, lease: Lease, password: str) -> None:
         """Ask for a new master password. It takes effect later: see `Instance.new_password_pending`."""
@@ -268,8 +248,8 @@ class Rds:
                 Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())],
             )
         except ClientError as error:
-            if _code(error) != "DBSnapshotAlreadyExists":
-                raise _translated(f"take snapshot {identifier!r} of", source, error) from error
+            if code(error) != "DBSnapshotAlreadyExists":
+                raise translated(f"take snapshot {identifier!r} of", source, error) from error
             answer = self._call(
                 "describe snapshot",
                 identifier,
@@ -283,7 +263,7 @@ class Rds:
                     hint="somebody used pgdrill's prefix; rename or delete that snapshot by hand",
                 ) from error
         except BotoCoreError as error:
-            raise _unreachable("take a snapshot of", source, error) from error
+            raise unreachable("take a snapshot of", source, error) from error
 
     def _own(self, lease: Lease) -> Instance | None:
         """Return the instance if it carries this very lease, None if there is none of that name.
@@ -313,9 +293,9 @@ class Rds:
         try:
             return call()
         except ClientError as error:
-            raise _translated(verb, what, error) from error
+            raise translated(verb, what, error) from error
         except BotoCoreError as error:
-            raise _unreachable(verb, what, error) from error
+            raise unreachable(verb, what, error) from error
 
 
 def lease_of(instance: Instance) -> Lease | None:
@@ -391,23 +371,4 @@ def _point(entry: Any, region: str) -> RecoveryPoint:
         storage_gb=entry["AllocatedStorage"],
         encrypted=entry["Encrypted"],
         kms_key=entry.get("KmsKeyId"),
-    )
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response["Error"]["Code"])
-
-
-def _translated(verb: str, what: str, error: ClientError) -> DrillError:
-    code = _code(error)
-    message = f"cannot {verb} {what!r}: {code}: {error.response['Error'].get('Message', '')}".rstrip(": ")
-    if code in _LATER:
-        return Unavailable(message, hint="RDS may accept the same call later; it is retried")
-    return NotRunnable(message, hint=_HINTS.get(code, "see the RDS API reference for this error code"))
-
-
-def _unreachable(verb: str, what: str, error: BotoCoreError) -> Unavailable:
-    return Unavailable(
-        f"cannot {verb} {what!r}: {type(error).__name__}",
-        hint="check that RDS is reachable from here: its endpoint, AWS_ENDPOINT_URL, credentials, region",
     )

@@ -1,0 +1,48 @@
+"""What RDS refuses, as errors for the person at 3 a.m.; pure translation, no call.
+
+A code that says "not now" becomes Unavailable, which is tried again; any other says that the request is wrong.
+"""
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pgdrill.errors import DrillError, NotRunnable, Unavailable
+
+_LATER = frozenset(
+    {
+        "InvalidDBInstanceState",
+        "InvalidDBSnapshotState",
+        "InsufficientDBInstanceCapacity",
+        "ThrottlingException",
+    }
+    | {"Throttling", "RequestLimitExceeded", "InternalFailure", "ServiceUnavailable", "InternalError"}
+)
+_HINTS = {
+    "AccessDenied": "the role lacks a permission; docs/permissions.md lists what each step calls",
+    "InstanceQuotaExceeded": "delete instances that are not needed or raise the quota of DB instances in this region",
+    "StorageQuotaExceeded": "raise the quota of total storage for DB instances in this region",
+    "SnapshotQuotaExceeded": "delete snapshots that are not needed or raise the quota L-272F1212 in this region",
+    "KMSKeyNotAccessibleFault": "enable the snapshot's key and allow this role DescribeKey and CreateGrant on it",
+    "DBSubnetGroupNotFoundFault": "check place.subnet_group of this region in the plan",
+    "DBParameterGroupNotFound": "check place.parameter_group of this region in the plan",
+    "DBSnapshotNotFound": "list what there is with: pgdrill point list",
+    "DBInstanceNotFound": "check the database's `instance` in the plan",
+}
+
+
+def code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])
+
+
+def translated(verb: str, what: str, error: ClientError) -> DrillError:
+    known = code(error)
+    message = f"cannot {verb} {what!r}: {known}: {error.response['Error'].get('Message', '')}".rstrip(": ")
+    if known in _LATER:
+        return Unavailable(message, hint="RDS may accept the same call later; it is retried")
+    return NotRunnable(message, hint=_HINTS.get(known, "see the RDS API reference for this error code"))
+
+
+def unreachable(verb: str, what: str, error: BotoCoreError) -> Unavailable:
+    return Unavailable(
+        f"cannot {verb} {what!r}: {type(error).__name__}",
+        hint="check that RDS is reachable from here: its endpoint, AWS_ENDPOINT_URL, credentials, region",
+    )
