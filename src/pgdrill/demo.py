@@ -18,6 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pgdrill import drill, ledger, outcome, points
 from pgdrill.cell import Cell
@@ -123,7 +124,7 @@ def _production(lab: Lab, console: Console, tick: Tick, conduct: Conduct, life: 
 
 
 def _play(stage: Stage) -> list[Act]:
-    with step(stage.console, "taking a snapshot, with a seal of production on either side") as says:
+    with step(stage.console, "taking a snapshot, production sealed before and after") as says:
         point = points.take(stage.cell, stage.database, ALL, stage.tick, says)
     return [_healthy(stage, point), _to_a_moment(stage), _sabotaged(stage, point)]
 
@@ -218,7 +219,7 @@ def step(console: Console, title: str) -> Iterator[Callable[[str], None]]:
     began = time.monotonic()
     if console.is_terminal:
         with console.status(escape(title), spinner="line") as status:
-            yield lambda text: status.update(escape(f"{title}: {text}"))
+            yield lambda text: status.update(Text(f"{title}: {text}", no_wrap=True, overflow="ellipsis"))
     else:
         console.print(f"... {title}", markup=False, soft_wrap=True)
         yield lambda _: None

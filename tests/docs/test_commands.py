@@ -29,25 +29,23 @@ def _in_documents() -> list[tuple[str, str]]:
     return found
 
 
-def _hint(node: ast.expr) -> str:
-    """Return the text of a hint, with VALUE for what is filled in."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
+def _text(node: ast.AST) -> str:
+    """Return the text of a string, with VALUE for what is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "VALUE" for part in node.values)
+        return "".join(_text(part) or "VALUE" for part in node.values)
     return ""
 
 
-def _in_hints() -> list[tuple[str, str]]:
-    found = []
-    for module in sorted((ROOT / "src").rglob("*.py")):
-        for node in ast.walk(ast.parse(module.read_text())):
-            if isinstance(node, ast.keyword) and node.arg == "hint":
-                hint = _hint(node.value)
-                found += [
-                    (module.name, command) for command in re.findall(r": (pgdrill [a-z][^;,()`]*)", hint)
-                ]
-    return found
+def _in_messages() -> list[tuple[str, str]]:
+    """Return (where, command) for each that the program tells somebody to type: after a colon, or indented."""
+    return [
+        (module.name, command)
+        for module in sorted((ROOT / "src").rglob("*.py"))
+        for node in ast.walk(ast.parse(module.read_text()))
+        for command in re.findall(r"(?:^  +|: +)(pgdrill [a-z][^;,()`]*)", _text(node))
+    ]
 
 
 def _unknown(command: str) -> str | None:
@@ -80,10 +78,11 @@ def test_every_command_in_the_documents_exists() -> None:
     assert ("README.md", "pgdrill drill run") in [(where, command[:17]) for where, command in commands]
 
 
-def test_every_command_in_a_hint_exists() -> None:
-    commands = _in_hints()
+def test_every_command_in_a_message_exists() -> None:
+    commands = _in_messages()
     assert [(where, command) for where, command in commands if _unknown(command)] == []
-    assert "pgdrill point take" in [command for _, command in commands]
+    assert ("points.py", "pgdrill point take") in commands
+    assert ("demo.py", "pgdrill evidence list") in commands
 
 
 @pytest.mark.parametrize(
