@@ -5,11 +5,19 @@ Strict: an unknown key, a missing tag or an impossible value is an error that na
 
 import re
 import tomllib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from pgdrill.errors import PlanError
 from pgdrill.model import Model, Moment
@@ -30,6 +38,13 @@ def duration(text: object) -> timedelta:
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
+def spelled(value: timedelta) -> str:
+    """Write a duration as `duration` reads it, in the largest unit, weeks excepted, that leaves nothing over."""
+    seconds = int(value.total_seconds())
+    unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"
+
+
 def _named(pattern: re.Pattern[str], limit: int) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
@@ -41,7 +56,14 @@ def _named(pattern: re.Pattern[str], limit: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-Duration = Annotated[timedelta, BeforeValidator(duration)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(spelled, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^\s*\d{1,6}\s*[smhdw]\s*$", "examples": ["90s", "6h", "30d"]}
+    ),
+]
 Suffix = Annotated[str, _named(_SUFFIX, 15)]
 Name = Annotated[str, _named(_NAME, 25)]
 
@@ -64,6 +86,7 @@ class CellPlan(Model):
     """What pgdrill uses in one region. Keys are ids, ARNs or aliases, all of that region.
 
     `storage_key` encrypts copies that are made there; `archive_bucket` and `export_role` are for exports.
+    `place` is where drills run, `recovery` where a recovered instance is put: production's own network there.
     """
 
     region: str
@@ -73,6 +96,7 @@ class CellPlan(Model):
     archive_bucket: str | None = None
     export_role: str | None = None
     place: Place
+    recovery: Place | None = None
 
 
 class Tags(Model):
@@ -159,6 +183,8 @@ class Freeze(Model):
 class DatabasePlan(Model):
     """`instance` is the RDS identifier of production, `secret` an existing Secrets Manager entry for sealing.
 
+    `master_secret` is an existing entry too: the password that the master user of a recovered instance gets.
+
     `instance_class`, `storage_gb` and `multi_az` are what a recovered instance gets, and what time and cost are
     reckoned with. `origin` says whether the stack makes the instance or finds it, and then never modifies it.
     """
@@ -166,6 +192,7 @@ class DatabasePlan(Model):
     name: Name
     instance: str
     secret: str
+    master_secret: str | None = None
     ledger: Literal["on", "off"] = "on"
     origin: Literal["created", "adopted"] = "adopted"
     instance_class: str = "db.t3.medium"
@@ -201,16 +228,26 @@ class DrillPlan(Model):
 
 
 class Notify(Model):
-    """Who is told, by SNS topic subscription."""
+    """Who is told, by SNS topic subscription, and how soon.
+
+    An alarm looks at values of `period` each, and speaks after `datapoints` bad or missing ones in a row.
+    """
 
     email: tuple[str, ...] = ()
     https: tuple[str, ...] = ()
+    period: Duration = timedelta(minutes=5)
+    datapoints: int = Field(default=1, ge=1)
 
 
 class Cost(Model):
-    """US dollars a month for the whole system; more is refused before deployment."""
+    """US dollars a month for the whole system; more is refused before deployment.
+
+    `changed_daily` is the part of a database's storage that is written anew in a day: what a snapshot adds to
+    the one before it.
+    """
 
     ceiling: float = Field(default=500.0, gt=0)
+    changed_daily: float = Field(default=0.05, ge=0, le=1)
 
 
 def _small(key: str, name: str) -> None:
@@ -336,6 +373,10 @@ class Plan(Model):
     def temporary(self, database: DatabasePlan) -> str:
         """Return the identifier of the temporary instance; one a database, so RDS itself is the lock."""
         return f"{PREFIX}-{self.stack.suffix}-drill-{database.name}"
+
+    def recovered(self, database: DatabasePlan, now: datetime) -> str:
+        """Return the identifier of an instance that is recovered at a moment and stays."""
+        return f"{PREFIX}-{self.stack.suffix}-recovered-{database.name}-{now:%Y%m%d%H%M}"
 
     def point_prefix(self, database: DatabasePlan) -> str:
         return f"{PREFIX}-{self.stack.suffix}-{database.name}-"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgdrill.errors import PlanError
-from pgdrill.plan import Plan, duration
+from pgdrill.plan import Plan, duration, spelled
 
 TEXT = """
 [stack]
@@ -163,6 +163,27 @@ def test_a_database_must_be_named_where_there_are_several(tmp_path: Path) -> Non
 def test_durations_are_a_number_and_a_unit(count: int, unit: str) -> None:
     seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
     assert duration(f"{count}{unit}") == timedelta(seconds=count * seconds)
+
+
+@given(st.integers(0, 999_999), st.sampled_from("smhdw"))
+def test_a_duration_is_written_as_it_is_read(count: int, unit: str) -> None:
+    value = duration(f"{count}{unit}")
+    if value < timedelta(seconds=999_999):
+        assert duration(spelled(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("90m", "90m"), ("120m", "2h"), ("2w", "14d"), ("61s", "61s"), ("0h", "0d")]
+)
+def test_a_duration_is_written_in_its_largest_unit(value: str, text: str) -> None:
+    assert spelled(duration(value)) == text
+
+
+def test_a_plan_printed_as_json_is_the_same_plan(tmp_path: Path) -> None:
+    plan = load(tmp_path, TEXT)
+    printed = plan.model_dump(mode="json", by_alias=True)
+    assert printed["points"]["keep"] == "30d"
+    assert Plan.model_validate(printed) == plan
 
 
 @pytest.mark.parametrize("text", ["", "4", "h", "4 hours", "-1h", "1h30m", 4])
