@@ -137,8 +137,8 @@ def test_every_default_of_the_plan_is_the_documented_one() -> None:
             right = said == "none"
         elif isinstance(field.default, bool):
             right = said == str(field.default).lower()
-        elif isinstance(field.default, str):
-            right = said == field.default
+        elif isinstance(field.default, str | int | float):
+            right = said == str(field.default)
         else:
             right = duration(said) == field.default
         if not right:
