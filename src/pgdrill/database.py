@@ -16,6 +16,7 @@ from pgdrill.errors import PlanError, Unavailable
 from pgdrill.model import Clock
 
 CONNECT_TIMEOUT = 10
+ATTEMPTS = 20
 
 # Under these, equal rows give equal digests whatever the server's, database's or role's own settings are.
 PINNED = {
@@ -171,6 +172,20 @@ class Server:
             parameters["sslrootcert"] = address.root_cert
         # A prepared statement would keep a parallel plan after a setting changed.
         return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
+
+
+def settled(session: Connection, query: sql.SQL | sql.Composed) -> list[tuple[Any, ...]]:
+    """Return what a query of catalogs finds, asking again where an object was dropped under it.
+
+    PostgreSQL prints definitions from the present, not from the query's snapshot, and calls it an internal error
+    when there is none any more. Outside a transaction only.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return session.execute(query).fetchall()
+        except psycopg.errors.InternalError_:
+            continue
+    return session.execute(query).fetchall()
 
 
 def quoted(*parts: str) -> sql.Composed:

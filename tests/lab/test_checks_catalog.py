@@ -5,10 +5,12 @@ One production with a shop is sealed, backed up, changed a little and sealed aga
 
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -336,6 +338,38 @@ def test_an_assertion_about_a_database_that_is_not_there_is_inconclusive(copy: C
     case = dataclasses.replace(copy.case, checks=Checks(assertions=(asked,)))
     judgement = copy.judge(assertions.CHECK, case)
     assert judgement.verdict is Verdict.INCONCLUSIVE
+
+
+CHURN = (
+    "CREATE TABLE public.brief (id serial PRIMARY KEY, note text CHECK (note <> ''))",
+    "CREATE VIEW public.briefly AS SELECT * FROM public.brief",
+    "CREATE TEMP TABLE own (id serial PRIMARY KEY, note text CHECK (note <> ''))",
+    "DROP TABLE public.brief, own CASCADE",
+)
+
+
+def test_a_production_that_makes_and_drops_objects_all_the_time_can_be_sealed(copy: Copy) -> None:
+    stop = Event()
+
+    def churn() -> int:
+        rounds = 0
+        with copy.cluster.session("shop") as session:
+            while not stop.is_set():
+                for statement in CHURN:
+                    session.execute(statement.encode())
+                rounds += 1
+        return rounds
+
+    sealing = dataclasses.replace(copy.case, sealing=True)
+    with ThreadPoolExecutor() as pool:
+        churning = pool.submit(churn)
+        try:
+            for _ in range(3):
+                for check in (catalog.CHECK, sequences.CHECK):
+                    check.measure(copy.server, sealing)
+        finally:
+            stop.set()
+        assert churning.result() > 10
 
 
 def test_a_production_without_a_ledger_can_be_sealed_and_hides_what_the_role_may_not_see(

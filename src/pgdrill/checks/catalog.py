@@ -2,7 +2,7 @@
 
 Why:    rows can all be there while a policy, a privilege, a constraint or a trigger is not; nobody notices until
         the copy is in use.
-Reads:  the catalogs of every database, once, in one short read-only transaction each: a digest of every object's
+Reads:  the catalogs of every database, once, one short statement for each kind: a digest of every object's
         definition (databases, roles, memberships, settings, schemas, relations, columns, constraints, indexes,
         sequences, views, rules, triggers, policies, functions, types, casts, operators, text search, extensions,
         foreign servers, publications, subscriptions, privileges, comments, labels). No table.
@@ -16,12 +16,12 @@ Source: PostgreSQL documentation, System Catalogs; src/backend/utils/adt/ruleuti
 from typing import LiteralString
 
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import sql
 from pydantic import Field
 
 from pgdrill.checks import bracket, catalog_sql
 from pgdrill.checks.check import Case, Check
-from pgdrill.database import Connection, Server
+from pgdrill.database import Connection, Server, settled
 from pgdrill.model import Damage, Fact, Judgement, Verdict
 from pgdrill.unread import Unread, unread
 
@@ -59,15 +59,12 @@ def measure(server: Server, case: Case) -> CatalogFact:
 
 
 def _digests(session: Connection, kinds: tuple[LiteralString, ...]) -> dict[str, str]:
-    """Return every entry of some kinds, all as of one moment."""
-    session.isolation_level = IsolationLevel.REPEATABLE_READ
+    # A definition is printed under a share lock on what it names; DDL under way is not waited for for long.
+    session.execute("SET lock_timeout = '5s'")
     found: dict[str, str] = {}
-    with session.transaction():
-        # A definition is printed under a share lock on what it names; DDL under way is not waited for for long.
-        session.execute("SET LOCAL lock_timeout = '5s'")
-        for kind in kinds:
-            query = sql.SQL(catalog_sql.COMMON) + sql.SQL(kind) + sql.SQL(catalog_sql.DIGEST)
-            found.update(session.execute(query).fetchall())
+    for kind in kinds:
+        query = sql.SQL(catalog_sql.COMMON) + sql.SQL(kind) + sql.SQL(catalog_sql.DIGEST)
+        found.update(settled(session, query))
     return found
 
 

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from pgdrill.checks import access, bracket
 from pgdrill.checks.check import Bracket, Case, Check
-from pgdrill.database import Connection, Server, quoted
+from pgdrill.database import Connection, Server, quoted, settled
 from pgdrill.model import Fact, Judgement, Model, Verdict
 from pgdrill.relations import qualified
 
@@ -59,6 +59,7 @@ LEFT JOIN LATERAL (
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
         AND d.deptype IN ('a', 'i') LIMIT 1
 ) owner ON true
+WHERE p.readable IS NOT NULL  -- NULL for what was dropped meanwhile
 """
 
 _BEHIND = """
@@ -97,7 +98,7 @@ def measure(server: Server, case: Case) -> SequencesFact:
 def _positions(server: Server, session: Connection, *, sealing: bool) -> Iterator[tuple[str, Position]]:
     asks = sealing and session.execute(_MAY_ASK_OWNER).fetchone() == (True,)
     query = sql.SQL(_POSITIONS).format(positions=sql.SQL(_OWNERS if asks else _OWN))
-    for schema, name, increment, cache, cycles, readable, last, *column in session.execute(query).fetchall():
+    for schema, name, increment, cache, cycles, readable, last, *column in settled(session, query):
         looked = None
         look = readable and not cycles and not sealing and all(column)
         if look and server.clock.remaining() > RESERVE:
