@@ -16,6 +16,7 @@ from pgdrill.keys import Keys
 from pgdrill.model import Clock
 from pgdrill.plan import CellPlan, DatabasePlan, Plan
 from pgdrill.rds import Rds
+from pgdrill.snapshots import Snapshots
 from pgdrill.store import Store
 
 # RDS's quota of calls a second is per account and region; standard mode backs off with jitter on throttles.
@@ -32,6 +33,7 @@ class Cell:
     plan: Plan
     place: CellPlan
     rds: Rds
+    snapshots: Snapshots
     store: Store
     keys: Keys
     session: boto3.session.Session
@@ -42,14 +44,21 @@ class Cell:
         session = boto3.session.Session()
         place = place or plan.primary
         region = place.region
+        rds = session.client("rds", region_name=region, config=_CONFIG)
         return cls(
             plan=plan,
             place=place,
-            rds=Rds(session.client("rds", region_name=region, config=_CONFIG)),
+            rds=Rds(rds),
+            snapshots=Snapshots(rds),
             store=Store(session.client("s3", region_name=region, config=_CONFIG), place.evidence_bucket),
             keys=Keys(session.client("kms", region_name=region, config=_CONFIG), place.mac_key),
             session=session,
         )
+
+    def secret(self, name: str) -> secret.Credentials:
+        """Read an entry of this region that exists already."""
+        client = self.session.client("secretsmanager", region_name=self.place.region, config=_CONFIG)
+        return secret.read(client, name)
 
     def production(self, database: DatabasePlan, clock: Clock) -> Server:
         """Open production for sealing and beating, as the role of the plan's secret. Never for a drill.
@@ -63,8 +72,7 @@ class Cell:
                 f"instance {database.instance!r} of database {database.name!r} is not there or has no endpoint",
                 hint="check the database's `instance` in the plan and the region in primary.region",
             )
-        client = self.session.client("secretsmanager", region_name=self.place.region, config=_CONFIG)
-        role = secret.read(client, database.secret)
+        role = self.secret(database.secret)
         address = Address(
             host=instance.host,
             port=instance.port,

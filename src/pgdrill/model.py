@@ -96,15 +96,18 @@ class RecoveryPoint(Model):
     `id` is the snapshot's identifier, or `pitr-<UTC time>` for a moment of the PITR window.
     `recovers_to` is the moment whose data is promised: SnapshotDatabaseTime where RDS gives it, else the
     original creation time (a copy's own creation time says nothing of its data); for PITR the target.
+    `resource` is the source's DbiResourceId, `usable_at` when a snapshot or copy was there to restore from.
     """
 
     id: str
     kind: PointKind
     region: str
     source: str
+    resource: str | None = None
     arn: str | None = None
     slot: str | None = None
     recovers_to: Moment
+    usable_at: Moment | None = None
     engine_version: str
     storage_gb: int
     encrypted: bool
