@@ -155,8 +155,8 @@ def judge(fact: SequencesFact, case: Case) -> Judgement:
                 )
             elif _unproven(here, database, name, sealed):
                 open_.append(bracket.Difference(database, name, "may not be read", open=True))
-    coverage = f"{compared} of {total} sequences compared with production, {looked} with the column they feed"
-    coverage += f"; {told} cycle and are not judged" if told else ""
+    coverage = f"{bracket.counted(total, 'sequence')}: compared with production {compared}, with their column {looked}"
+    coverage += f", cycling and not judged {told}" if told else ""
     if wrong:
         return bracket.told(
             Verdict.FAILED,

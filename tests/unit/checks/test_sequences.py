@@ -62,7 +62,9 @@ def test_a_sequence_that_begins_or_is_reset_between_the_seals_passes() -> None:
 def test_a_cycling_sequence_is_told_and_not_judged() -> None:
     judgement = judged(at(1, cycles=True), at(90, cycles=True), at(99, cycles=True))
     assert judgement.verdict is Verdict.PASSED
-    assert judgement.coverage.endswith("1 cycle and are not judged")
+    assert judgement.coverage == (
+        "1 sequence: compared with production 0, with their column 0, cycling and not judged 1"
+    )
 
 
 def test_a_sequence_behind_its_column_fails_where_no_seal_shows_that_production_had_it_so() -> None:
