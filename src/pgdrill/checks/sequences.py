@@ -135,51 +135,74 @@ def _behind(
 def judge(fact: SequencesFact, case: Case) -> Judgement:
     sealed = case.bracket("sequences", SequencesFact)
     known = sealed.before is not None or sealed.after is not None
-    if not known and case.point is not None:
-        return bracket.NO_SEAL
-    wrong: list[bracket.Difference] = []
-    open_: list[bracket.Difference] = []
-    compared = looked = told = total = 0
-    for database, positions in sorted(fact.databases.items()):
-        for name, here in sorted(positions.items()):
-            total += 1
-            around = [_readable(seal, database, name) for seal in (sealed.before, sealed.after)]
-            what = _outside(here, *around)
-            placed = here.readable and not here.cycles and any(around)
-            compared, looked, told = compared + placed, looked + (here.behind is not None), told + here.cycles
-            if what:
-                wrong.append(bracket.Difference(database, name, what, open=False))
-            elif here.behind and not placed:
-                wrong.append(
-                    bracket.Difference(database, name, "is behind the column that it feeds", open=False)
-                )
-            elif _unproven(here, database, name, sealed):
-                open_.append(bracket.Difference(database, name, "may not be read", open=True))
-    coverage = f"{bracket.counted(total, 'sequence')}: compared with production {compared}, with their column {looked}"
-    coverage += f", cycling and not judged {told}" if told else ""
+    found = list(_found(fact, sealed))
+    wrong, hidden = [one for one in found if not one.open], [one for one in found if one.open]
     if wrong:
         return bracket.told(
             Verdict.FAILED,
             wrong,
             "not where production's stood:",
             hint="set them with setval() beyond what is in use before anything inserts; then ask why the point has them so",
-            coverage=coverage,
+            coverage=_coverage(fact, sealed),
         )
-    if open_ and known:
+    if not known and case.point is not None:
+        return bracket.NO_SEAL
+    if hidden:
         return bracket.told(
             Verdict.INCONCLUSIVE,
-            open_,
+            hidden,
             "not compared:",
             hint="let the owner's function read positions for seals: pgdrill ledger install",
-            coverage=coverage,
+            coverage=_coverage(fact, sealed),
         )
     return Judgement(
         verdict=Verdict.PASSED,
         reason="every sequence stands where production's stood"
         if known
         else "no sequence is behind its column",
-        coverage=coverage,
+        coverage=_coverage(fact, sealed),
     )
+
+
+def _found(fact: SequencesFact, sealed: Bracket[SequencesFact]) -> Iterator[bracket.Difference]:
+    """Yield what is wrong, and open what nobody can tell of."""
+    for database, positions in sorted(fact.databases.items()):
+        for name, here in sorted(positions.items()):
+            around = _around(sealed, database, name)
+            if what := _outside(here, *around):
+                yield bracket.Difference(database, name, what, open=False)
+            elif here.behind and not _placed(here, *around):
+                yield bracket.Difference(database, name, "is behind the column that it feeds", open=False)
+            elif _unproven(here, database, name, sealed):
+                yield bracket.Difference(database, name, "may not be read", open=True)
+
+
+def _coverage(fact: SequencesFact, sealed: Bracket[SequencesFact]) -> str:
+    every = [
+        (here, _placed(here, *_around(sealed, database, name)))
+        for database, positions in fact.databases.items()
+        for name, here in positions.items()
+    ]
+    cycling = sum(here.cycles for here, _ in every)
+    told = f"{bracket.counted(len(every), 'sequence')}: compared with production {sum(placed for _, placed in every)}"
+    told += f", with their column {sum(here.behind is not None for here, _ in every)}"
+    return told + (f", cycling and not judged {cycling}" if cycling else "")
+
+
+def _placed(here: Position, before: Position | None, after: Position | None) -> bool:
+    return here.readable and not here.cycles and (before is not None or after is not None)
+
+
+def _around(
+    sealed: Bracket[SequencesFact], database: str, name: str
+) -> tuple[Position | None, Position | None]:
+    """Return where production's stood before and after, as far as that could be read."""
+
+    def read(seal: SequencesFact | None) -> Position | None:
+        position = seal.databases.get(database, {}).get(name) if seal else None
+        return position if position and position.readable else None
+
+    return read(sealed.before), read(sealed.after)
 
 
 def _unproven(here: Position, database: str, name: str, sealed: Bracket[SequencesFact]) -> bool:
@@ -188,11 +211,6 @@ def _unproven(here: Position, database: str, name: str, sealed: Bracket[Sequence
     had = [seal.databases[database][name] for seal in seals if name in seal.databases.get(database, {})]
     hidden = not here.readable or not any(position.readable for position in had)
     return bool(had) and hidden and here.behind is None and not here.cycles
-
-
-def _readable(seal: SequencesFact | None, database: str, name: str) -> Position | None:
-    position = seal.databases.get(database, {}).get(name) if seal else None
-    return position if position and position.readable else None
 
 
 def _outside(here: Position, before: Position | None, after: Position | None) -> str:

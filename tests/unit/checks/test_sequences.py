@@ -101,5 +101,6 @@ def test_a_new_sequence_is_the_catalogs_matter() -> None:
 
 
 def test_a_drill_without_a_seal_is_inconclusive() -> None:
-    assert CHECK.judge(fact(at(5)), case("sequences")).verdict is Verdict.INCONCLUSIVE
+    assert CHECK.judge(fact(at(5, behind=False)), case("sequences")).verdict is Verdict.INCONCLUSIVE
+    assert CHECK.judge(fact(at(5, behind=True)), case("sequences")).verdict is Verdict.FAILED
     assert CHECK.judge(fact(at(5, behind=False)), by_itself("sequences")).verdict is Verdict.PASSED
