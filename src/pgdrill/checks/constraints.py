@@ -292,7 +292,8 @@ def judge(fact: ConstraintFact, _case: Case) -> Judgement:
     verdict, hint = Verdict.PASSED, ""
     if damage:
         verdict = Verdict.FAILED
-        reason = f"{len(damage)} constraints do not hold: {damage[0].object}: {damage[0].what}"
+        more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
+        reason = f"{damage[0].object}: {damage[0].what}{more}"
         hint = (
             "run the same query in production: if it holds there, the backup is wrong; if not, production is"
         )

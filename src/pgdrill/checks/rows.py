@@ -36,7 +36,8 @@ def judge(fact: SweepFact, case: Case) -> Judgement:
     verdict, hint = Verdict.PASSED, ""
     if damage:
         verdict = Verdict.FAILED
-        reason = f"{len(damage)} of the tables cannot be read or hold something else: {damage[0].object}: {damage[0].what}"
+        more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
+        reason = f"{damage[0].object}: {damage[0].what}{more}"
         hint = "restore an older recovery point and drill it; keep this instance's snapshot for inspection"
     elif refused:
         verdict = Verdict.INCONCLUSIVE
