@@ -11,7 +11,8 @@ from botocore.config import Config
 
 from pgdrill import secret
 from pgdrill.database import Address, Server
-from pgdrill.errors import NotRunnable
+from pgdrill.errors import NotRunnable, PlanError
+from pgdrill.export_tasks import ExportTasks
 from pgdrill.keys import Keys
 from pgdrill.model import Clock
 from pgdrill.plan import CellPlan, DatabasePlan, Plan
@@ -34,6 +35,7 @@ class Cell:
     place: CellPlan
     rds: Rds
     snapshots: Snapshots
+    exports: ExportTasks
     store: Store
     keys: Keys
     session: boto3.session.Session
@@ -50,10 +52,25 @@ class Cell:
             place=place,
             rds=Rds(rds),
             snapshots=Snapshots(rds),
+            exports=ExportTasks(rds),
             store=Store(session.client("s3", region_name=region, config=_CONFIG), place.evidence_bucket),
             keys=Keys(session.client("kms", region_name=region, config=_CONFIG), place.mac_key),
             session=session,
         )
+
+    def archive(self) -> Store:
+        """Return the bucket that exports are written to in this region.
+
+        Raises:
+            PlanError: the plan names none.
+        """
+        if not self.place.archive_bucket:
+            raise PlanError(
+                f"the plan names no archive bucket in {self.place.region}",
+                hint='set archive_bucket and export_role of this region in the plan, or exports.schedule = "off"',
+            )
+        client = self.session.client("s3", region_name=self.place.region, config=_CONFIG)
+        return Store(client, self.place.archive_bucket)
 
     def secret(self, name: str) -> secret.Credentials:
         """Read an entry of this region that exists already."""
