@@ -11,7 +11,7 @@ from pgdrill import drill as steps
 from pgdrill.cell import Cell
 from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable
 from pgdrill.model import Clock, Lease
-from pgdrill.state import Drill, Step, after_error
+from pgdrill.state import Drill, Purpose, Step, after_error
 
 Tick = Callable[[float], Clock]
 Report = Callable[[Drill, str], None]
@@ -54,7 +54,7 @@ def _step(drill: Drill, cell: Cell, clock: Clock, report: Report) -> Drill:
 
 
 def _abandon(drill: Drill, cell: Cell, tick: Tick, report: Report) -> None:
-    if drill.lease is None or drill.next is Step.DONE:
+    if drill.held is None or drill.next is Step.DONE or drill.purpose is Purpose.RECOVERY:
         return
     drill = drill.to(Step.DESTROY)
     while drill.next is not Step.DONE:

@@ -1,6 +1,7 @@
 """A drill: one recovery point restored into a temporary instance, examined, judged, torn down.
 
-Seven steps, each `(Drill, Cell, Clock) -> Drill`, each shorter than a Lambda's 15 minutes, each safe to repeat.
+A recovery is the same path with an instance that stays: it ends by handing over instead of destroying.
+Every step is a function `(Drill, Cell, Clock) -> Drill`, shorter than a Lambda's 15 minutes and safe to repeat.
 Opens sessions to the temporary instance alone; production is read about through RDS, never opened.
 """
 
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from pgdrill import examination, outcome, points
+from pgdrill import examination, outcome, points, recover
 from pgdrill.cell import Cell
 from pgdrill.checks.check import Check
 from pgdrill.checks.registry import ALL
@@ -17,10 +18,10 @@ from pgdrill.database import Address, Server
 from pgdrill.errors import Broken, Busy, NotRunnable, Unavailable
 from pgdrill.evidence import record
 from pgdrill.examination import Measured
-from pgdrill.model import Clock, Lease, Stage, Verdict
+from pgdrill.model import Clock, Lease, Recovered, Stage, Verdict
 from pgdrill.plan import DatabasePlan, Plan
 from pgdrill.rds import OBSTRUCTED, UNRESTORABLE, USABLE, Instance, lease_of
-from pgdrill.state import Drill, Problem, Step
+from pgdrill.state import Drill, Problem, Purpose, Step
 
 # Seconds between two looks at RDS: a tenth of what has passed, so that short waits end soon and long ones
 # stay far from RDS's rate limit.
@@ -41,6 +42,8 @@ def begin(
     nonce: str,
     trigger: record.Trigger,
     operator: str | None = None,
+    purpose: Purpose = Purpose.DRILL,
+    examined: bool = True,
 ) -> Drill:
     """Return a drill before its first step. The same database at the same moment is the same drill."""
     examination.asked(ALL, plan.checks)
@@ -49,6 +52,8 @@ def begin(
         database=database.name,
         source=database.instance,
         wanted=wanted,
+        purpose=purpose,
+        examined=examined,
         trigger=trigger,
         operator=operator,
         nonce=nonce,
@@ -64,40 +69,44 @@ def choose(drill: Drill, cell: Cell, clock: Clock) -> Drill:
         Busy: one is, and its lease has not expired.
     """
     database = cell.plan.database(drill.database)
+    if drill.purpose is Purpose.RECOVERY:
+        mark = Recovered(
+            instance=cell.plan.recovered(database, drill.started_at), drill=drill.id, database=database.name
+        )
+        return drill.to(Step.RESTORE, point=points.choose(cell, database, drill.wanted), held=mark)
     lease = Lease(
         instance=cell.plan.temporary(database),
         drill=drill.id,
         database=database.name,
         expires_at=(clock.now + cell.plan.drill.lease).replace(microsecond=0),
     )
+    _unlocked(cell, lease, clock)
+    return drill.to(Step.RESTORE, point=points.choose(cell, database, drill.wanted), held=lease)
+
+
+def _unlocked(cell: Cell, lease: Lease, clock: Clock) -> None:
+    """See that no other drill of the database is under way; end one whose lease has expired."""
     there = cell.rds.instance(lease.instance)
     other = lease_of(there) if there else None
-    if other and other.drill != drill.id:
+    if other and other.drill != lease.drill:
         if other.expires_at > clock.now:
             raise Busy(
-                f"database {database.name!r} is being drilled by {other.drill} until"
+                f"database {lease.database!r} is being drilled by {other.drill} until"
                 f" {other.expires_at:%Y-%m-%dT%H:%M:%SZ} at the latest",
                 hint=f"wait for it, or, if it is dead, end it with: pgdrill drill reap --drill {other.drill}",
             )
         cell.rds.delete(other)
         raise Unavailable(
-            f"the expired drill {other.drill} of database {database.name!r} is being deleted",
+            f"the expired drill {other.drill} of database {lease.database!r} is being deleted",
             hint="this drill begins once it is gone",
         )
-    point = points.choose(cell, database, drill.wanted)
-    return drill.to(Step.RESTORE, point=point, lease=lease)
 
 
 def restore(drill: Drill, cell: Cell, clock: Clock) -> Drill:
     """Ask RDS for the temporary instance, or adopt it where an earlier try was heard after all."""
     stages = drill.at(Stage.REQUESTED, clock.now)
-    cell.rds.restore(
-        drill.restored_from(),
-        drill.leased(),
-        cell.place.place,
-        cell.plan.drill.instance_class,
-        cell.plan.tags.model_dump(),
-    )
+    place, shape = outcome.asked_for(drill, cell)
+    cell.rds.restore(drill.restored_from(), drill.holding(), place, shape, cell.plan.tags.model_dump())
     drill = drill.model_copy(update={"stages": stages})
     return drill.to(Step.OBSERVE, stages=drill.at(Stage.ACCEPTED, clock.at()))
 
@@ -129,8 +138,8 @@ def observe(drill: Drill, cell: Cell, clock: Clock) -> Drill:
             problem=Problem(
                 step=Step.OBSERVE,
                 error=Broken.__name__,
-                message=f"the temporary instance is not isolated as asked: {what}",
-                hint="nothing was examined in it; compare primary.place in the plan with what RDS made",
+                message=f"the instance is not as it was asked for: {what}",
+                hint="nothing was examined in it; compare the place in the plan with what RDS made",
                 says=Verdict.INCONCLUSIVE,
             ),
         )
@@ -139,9 +148,9 @@ def observe(drill: Drill, cell: Cell, clock: Clock) -> Drill:
 
 def unlock(drill: Drill, cell: Cell, clock: Clock) -> Drill:
     """Set a password of the drill's own, wait until it holds, log in and query: that is when RTO ends."""
-    password = cell.keys.password(drill.leased().instance, drill.nonce)
+    password = cell.keys.password(drill.holding().instance, drill.nonce)
     if not drill.password_asked:
-        cell.rds.set_password(drill.leased(), password)
+        cell.rds.set_password(drill.holding(), password)
         return drill.to(Step.UNLOCK, wait=POLL_LEAST, password_asked=True)
     instance = _there(drill, cell)
     if instance.new_password_pending or instance.status not in USABLE:
@@ -157,13 +166,15 @@ def unlock(drill: Drill, cell: Cell, clock: Clock) -> Drill:
             raise Broken(f"no login within {LOGIN_PATIENCE}: {error.message}", hint=error.hint) from error
         return drill.to(Step.UNLOCK, wait=_pause(drill, cell, clock, instance))
     drill = drill.model_copy(update={"stages": drill.at(Stage.FIRST_LOGIN, logged_in)})
-    return drill.to(Step.EXAMINE, stages=drill.at(Stage.FIRST_QUERY, answered))
+    return drill.to(
+        Step.EXAMINE if drill.examined else Step.JUDGE, stages=drill.at(Stage.FIRST_QUERY, answered)
+    )
 
 
 def examine(drill: Drill, cell: Cell, clock: Clock, progress: Progress = lambda _: None) -> Drill:
     """Measure the checks within the time there is; come back for what is left, as long as patience lasts."""
     instance = _there(drill, cell)
-    password = cell.keys.password(drill.leased().instance, drill.nonce)
+    password = cell.keys.password(drill.holding().instance, drill.nonce)
     server = Server(_address(instance, password), clock, may_change=True)
     server.progress = progress
     case = outcome.case(drill, cell)
@@ -190,16 +201,21 @@ def judge(drill: Drill, cell: Cell, clock: Clock) -> Drill:
     evidence = outcome.evidence(drill, cell, clock)
     digest = outcome.keep(cell, evidence)
     return drill.to(
-        Step.DESTROY, verdict=evidence.verdict, reason=evidence.verdict_reason, evidence_sha256=digest
+        Step.HAND_OVER if drill.purpose is Purpose.RECOVERY else Step.DESTROY,
+        verdict=evidence.verdict,
+        reason=evidence.verdict_reason,
+        evidence_sha256=digest,
     )
 
 
 def destroy(drill: Drill, cell: Cell, clock: Clock) -> Drill:
     """Delete the temporary instance, and ask until RDS says that there is none."""
-    if drill.lease is None:
+    if drill.held is None:
         return drill.to(Step.DONE)
+    if not isinstance(drill.held, Lease):
+        raise TypeError("a recovered instance is never deleted")
     asked_at = drill.delete_asked_at or clock.now
-    if not cell.rds.delete(drill.lease):
+    if not cell.rds.delete(drill.held):
         return drill.to(Step.DESTROY, wait=_wait(clock.now - asked_at), delete_asked_at=asked_at)
     gone = drill.to(Step.DONE, delete_asked_at=asked_at, stages=drill.at(Stage.GONE, clock.at()))
     outcome.keep_teardown(gone, cell)
@@ -213,22 +229,22 @@ STEPS: dict[Step, Callable[[Drill, Cell, Clock], Drill]] = {
     Step.UNLOCK: unlock,
     Step.EXAMINE: examine,
     Step.JUDGE: judge,
+    Step.HAND_OVER: recover.hand_over,
     Step.DESTROY: destroy,
 }
 
 
 def _there(drill: Drill, cell: Cell) -> Instance:
-    lease = drill.leased()
-    instance = cell.rds.instance(lease.instance)
+    held = drill.holding()
+    instance = cell.rds.instance(held.instance)
     if instance is None:
         raise Broken(
-            f"temporary instance {lease.instance!r} is gone before its drill ended",
+            f"instance {held.instance!r} is gone before its drill ended",
             hint="see who deleted it in the events of RDS and in CloudTrail",
         )
-    found = lease_of(instance)
-    if found is None or found.drill != drill.id:
+    if instance.tags.get("PgDrillDrill") != drill.id:
         raise NotRunnable(
-            f"instance {lease.instance!r} does not carry the lease of drill {drill.id}",
+            f"instance {held.instance!r} does not carry the tags of drill {drill.id}",
             hint="another drill of this database has begun; this one ends here",
         )
     return instance
@@ -240,7 +256,7 @@ def _stranded(instance: Instance) -> Problem:
     return Problem(
         step=Step.OBSERVE,
         error=Broken.__name__,
-        message=f"the temporary instance ended in status {instance.status!r}",
+        message=f"the instance ended in status {instance.status!r}",
         hint="see the events of RDS for this instance"
         + (
             "; this recovery point did not restore"
@@ -256,7 +272,7 @@ def _pause(drill: Drill, cell: Cell, clock: Clock, instance: Instance) -> float:
     passed = clock.now - drill.stages[Stage.REQUESTED]
     if passed > cell.plan.drill.patience:
         raise Broken(
-            f"temporary instance {instance.id!r} is still {instance.status!r} after {passed}",
+            f"instance {instance.id!r} is still {instance.status!r} after {passed}",
             hint="see the events of RDS for this instance; drill.patience in the plan says how long to wait",
         )
     return _wait(passed)

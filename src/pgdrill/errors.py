@@ -5,6 +5,7 @@ DrillError                  what happened, with the values; `hint` names the nex
 │   ├── PlanError           the plan, or a value given on the command line, is wrong
 │   ├── NotOurs             the thing carries no lease of pgdrill's; it is never modified or deleted
 │   └── Busy                another drill of the same database holds the lease
+├── NotHandedOver           a recovered instance did not pass its examination (exit status 1, or 3)
 ├── Unavailable             a service or server refused or did not answer; the same call may pass later
 └── Broken                  a thing reached a state it does not leave by itself
 
@@ -36,6 +37,10 @@ class NotOurs(NotRunnable):
 
 
 class Busy(NotRunnable):
+    pass
+
+
+class NotHandedOver(DrillError):
     pass
 
 

@@ -135,6 +135,31 @@ class Lease(Model):
         }
 
 
+class Recovered(Model):
+    """What marks an instance that was recovered and stays. It is no lease: nothing of pgdrill ever deletes it."""
+
+    instance: str
+    drill: str
+    database: str
+
+    def tags(self) -> dict[str, str]:
+        return {
+            "ManagedBy": "pgdrill",
+            "PgDrillRole": "recovered",
+            "PgDrillDatabase": self.database,
+            "PgDrillDrill": self.drill,
+        }
+
+
+class Shape(Model):
+    """What an instance is restored as. A drill's is small and throw-away; a recovered one is production's."""
+
+    instance_class: str
+    multi_az: bool = False
+    retention_days: int = 0
+    deletion_protection: bool = False
+
+
 class Stage(StrEnum):
     """The timed stages of a drill, in their order."""
 
@@ -145,6 +170,7 @@ class Stage(StrEnum):
     FIRST_QUERY = "first_query"
     HYDRATED = "hydrated"
     EXAMINED = "examined"
+    HANDED_OVER = "handed_over"
     GONE = "gone"
 
 

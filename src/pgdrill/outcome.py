@@ -15,6 +15,7 @@ from pgdrill.cell import Cell
 from pgdrill.checks.check import Case
 from pgdrill.checks.registry import ALL
 from pgdrill.checks.sweep import SweepFact
+from pgdrill.errors import PlanError
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence, Examined, Isolation, Teardown
 from pgdrill.examination import Measured
@@ -28,13 +29,14 @@ from pgdrill.model import (
     Judgement,
     Model,
     PointKind,
+    Shape,
     Stage,
     Verdict,
     worst,
 )
-from pgdrill.plan import Plan
+from pgdrill.plan import Place, Plan
 from pgdrill.rds import Instance
-from pgdrill.state import Drill, FactRef, Problem
+from pgdrill.state import Drill, FactRef, Problem, Purpose
 from pgdrill.store import Store
 
 # The measures of content, which another restore of the same point must repeat.
@@ -131,20 +133,44 @@ def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]
 # --------------------------------------------------------------------------------------- isolation
 
 
+def asked_for(drill: Drill, cell: Cell) -> tuple[Place, Shape]:
+    """Return where and as what the instance is restored: small and apart for a drill, as production else.
+
+    Raises:
+        PlanError: a recovery, and the plan does not say where.
+    """
+    plan = cell.plan
+    if drill.purpose is Purpose.DRILL:
+        return cell.place.place, Shape(instance_class=plan.drill.instance_class)
+    if cell.place.recovery is None:
+        raise PlanError(
+            f"the plan does not say where in {cell.place.region} a recovered instance is put",
+            hint="add subnet_group, security_groups and parameter_group under [primary.recovery] or [dr.recovery]",
+        )
+    database = plan.database(drill.database)
+    return cell.place.recovery, Shape(
+        instance_class=database.instance_class,
+        multi_az=database.multi_az,
+        retention_days=plan.points.pitr.days,
+        deletion_protection=True,
+    )
+
+
 def isolation(instance: Instance, drill: Drill, cell: Cell) -> tuple[Isolation, ...]:
     """Compare the temporary instance with what keeps it apart from production, as RDS describes it now."""
-    place, point, lease = cell.place.place, drill.restored_from(), drill.leased()
+    point, tags = drill.restored_from(), drill.holding().tags()
+    place, shape = asked_for(drill, cell)
     expected: list[tuple[str, Any, Any]] = [
         ("publicly accessible", False, instance.public),
         ("security groups", sorted(place.security_groups), sorted(instance.security_groups)),
         ("subnet group", place.subnet_group, instance.subnet_group),
         ("parameter group", [place.parameter_group], list(instance.parameter_groups)),
-        ("instance class", cell.plan.drill.instance_class, instance.instance_class),
-        ("Multi-AZ", False, instance.multi_az),
-        ("backup retention in days", 0, instance.retention_days),
-        ("deletion protection", False, instance.deletion_protection),
+        ("instance class", shape.instance_class, instance.instance_class),
+        ("Multi-AZ", shape.multi_az, instance.multi_az),
+        ("backup retention in days", shape.retention_days, instance.retention_days),
+        ("deletion protection", shape.deletion_protection, instance.deletion_protection),
         ("encrypted", point.encrypted, instance.encrypted),
-        ("tags of the lease", lease.tags(), {key: instance.tags.get(key) for key in lease.tags()}),
+        ("tags of pgdrill", tags, {key: instance.tags.get(key) for key in tags}),
     ]
     if point.encrypted:
         expected.append(("encryption key", point.kms_key, instance.kms_key))
@@ -241,11 +267,11 @@ def keep_teardown(drill: Drill, cell: Cell) -> None:
             drill=drill.id,
             database=drill.database,
             evidence_sha256=drill.evidence_sha256,
-            instance=drill.leased().instance,
+            instance=drill.holding().instance,
             requested_at=drill.delete_asked_at,
             gone_at=drill.stages.get(Stage.GONE),
-            retained_backups=cell.rds.automated_backups(drill.leased().instance),
-            proof=f"DescribeDBInstances answered DBInstanceNotFound for {drill.leased().instance}",
+            retained_backups=cell.rds.automated_backups(drill.holding().instance),
+            proof=f"DescribeDBInstances answered DBInstanceNotFound for {drill.holding().instance}",
         ),
     )
 

@@ -1,7 +1,7 @@
 """The only module that calls RDS. Reads anything; creates, modifies and deletes only under a lease.
 
-No function here takes the name of an instance to change: it takes a Lease, and looks at the instance's name
-and tags again before it changes or deletes anything. Nothing waits or polls; the caller does.
+No function here takes the name of an instance to change: it takes a Lease, or the mark of a recovered instance,
+and looks at the instance's name and tags again before it changes anything. Only a Lease can be deleted. Nothing waits or polls; the caller does.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pgdrill.errors import Broken, Busy, NotOurs
-from pgdrill.model import Lease, Model, Moment, PointKind, RecoveryPoint
+from pgdrill.model import Lease, Model, Moment, PointKind, Recovered, RecoveryPoint, Shape
 from pgdrill.plan import PREFIX, Place
 from pgdrill.refusal import code, translated, unreachable
 
@@ -156,62 +156,36 @@ class Rds:
     # ------------------------------------------------------- under a lease only
 
     def restore(
-        self, point: RecoveryPoint, lease: Lease, place: Place, instance_class: str, tags: dict[str, str]
+        self, point: RecoveryPoint, held: Lease | Recovered, place: Place, shape: Shape, tags: dict[str, str]
     ) -> None:
-        """Ask for the temporary instance, with every isolating parameter explicit; adopt it if it is ours.
-
-        RDS fills in what is left out: the default security group, the source's tags and backup retention.
+        """Ask for an instance, with every parameter explicit; adopt the one that is there if it is ours.
 
         Raises:
             Busy: an instance of that name exists under another drill's lease.
             NotOurs: an instance of that name exists without a lease.
         """
-        common: dict[str, Any] = {
-            "DBInstanceClass": instance_class,
-            "DBSubnetGroupName": place.subnet_group,
-            "VpcSecurityGroupIds": list(place.security_groups),
-            "DBParameterGroupName": place.parameter_group,
-            "PubliclyAccessible": False,
-            "MultiAZ": False,
-            "DeletionProtection": False,
-            "AutoMinorVersionUpgrade": False,
-            "CopyTagsToSnapshot": False,
-            "BackupRetentionPeriod": 0,
-            "EnableIAMDatabaseAuthentication": False,
-            "EngineLifecycleSupport": "open-source-rds-extended-support-disabled",
-            "Tags": [{"Key": key, "Value": value} for key, value in sorted((tags | lease.tags()).items())],
-        }
+        method, parameters = restore_call(point, held, place, shape, tags)
         try:
-            if point.kind is PointKind.PITR:
-                self._client.restore_db_instance_to_point_in_time(
-                    SourceDBInstanceIdentifier=point.source,
-                    TargetDBInstanceIdentifier=lease.instance,
-                    RestoreTime=point.recovers_to,
-                    **common,
-                )
-            else:
-                self._client.restore_db_instance_from_db_snapshot(
-                    DBSnapshotIdentifier=point.id, DBInstanceIdentifier=lease.instance, **common
-                )
+            getattr(self._client, method)(**parameters)
         except ClientError as error:
             if code(error) != "DBInstanceAlreadyExists":
-                raise translated(f"restore {point.id!r} as", lease.instance, error) from error
-            self._own(lease)
+                raise translated(f"restore {point.id!r} as", held.instance, error) from error
+            self._own(held)
         except BotoCoreError as error:
-            raise unreachable("restore", lease.instance, error) from error
+            raise unreachable("restore", held.instance, error) from error
 
-    def set_password(self, lease: Lease, password: str) -> None:
+    def set_password(self, held: Lease | Recovered, password: str) -> None:
         """Ask for a new master password. It takes effect later: see `Instance.new_password_pending`."""
-        if self._own(lease) is None:
+        if self._own(held) is None:
             raise Broken(
-                f"temporary instance {lease.instance!r} is gone before its drill ended",
+                f"instance {held.instance!r} is gone before its drill ended",
                 hint="see who deleted it in the events of RDS and in CloudTrail",
             )
         self._call(
             "set the password of",
-            lease.instance,
+            held.instance,
             lambda: self._client.modify_db_instance(
-                DBInstanceIdentifier=lease.instance, MasterUserPassword=password, ApplyImmediately=True
+                DBInstanceIdentifier=held.instance, MasterUserPassword=password, ApplyImmediately=True
             ),
         )
 
@@ -265,25 +239,32 @@ class Rds:
         except BotoCoreError as error:
             raise unreachable("take a snapshot of", source, error) from error
 
-    def _own(self, lease: Lease) -> Instance | None:
-        """Return the instance if it carries this very lease, None if there is none of that name.
+    def _own(self, held: Lease | Recovered) -> Instance | None:
+        """Return the instance if it carries these very tags, None if there is none of that name.
 
         Raises:
             Busy: it carries the lease of another drill.
             NotOurs: it carries none.
         """
-        instance = self.instance(lease.instance)
+        instance = self.instance(held.instance)
         if instance is None:
             return None
+        if isinstance(held, Recovered):
+            if not held.tags().items() <= instance.tags.items():
+                raise NotOurs(
+                    f"instance {instance.id!r} was not recovered by {held.drill}; it is left alone",
+                    hint="see its tags; somebody used the name of a recovered instance",
+                )
+            return instance
         found = lease_of(instance)
         if found is None:
             raise NotOurs(
                 f"instance {instance.id!r} carries no lease of pgdrill's; it is left alone",
                 hint="somebody used the name of pgdrill's temporary instance; rename or delete it by hand",
             )
-        if found.drill != lease.drill or found.database != lease.database:
+        if found.drill != held.drill or found.database != held.database:
             raise Busy(
-                f"database {lease.database!r} is being drilled by {found.drill} until"
+                f"database {held.database!r} is being drilled by {found.drill} until"
                 f" {found.expires_at:%Y-%m-%dT%H:%M:%SZ} at the latest",
                 hint=f"wait for it, or, if it is dead, end it with: pgdrill drill reap --drill {found.drill}",
             )
@@ -296,6 +277,36 @@ class Rds:
             raise translated(verb, what, error) from error
         except BotoCoreError as error:
             raise unreachable(verb, what, error) from error
+
+
+def restore_call(
+    point: RecoveryPoint, held: Lease | Recovered, place: Place, shape: Shape, tags: dict[str, str]
+) -> tuple[str, dict[str, Any]]:
+    """Return the client's method and the parameters of a restore. RDS fills in what is left out, so nothing is."""
+    parameters: dict[str, Any] = {
+        "DBInstanceClass": shape.instance_class,
+        "DBSubnetGroupName": place.subnet_group,
+        "VpcSecurityGroupIds": list(place.security_groups),
+        "DBParameterGroupName": place.parameter_group,
+        "PubliclyAccessible": False,
+        "MultiAZ": shape.multi_az,
+        "DeletionProtection": shape.deletion_protection,
+        "AutoMinorVersionUpgrade": False,
+        "CopyTagsToSnapshot": False,
+        "BackupRetentionPeriod": shape.retention_days,
+        "EnableIAMDatabaseAuthentication": False,
+        "EngineLifecycleSupport": "open-source-rds-extended-support-disabled",
+        "Tags": [{"Key": key, "Value": value} for key, value in sorted((tags | held.tags()).items())],
+    }
+    if point.kind is PointKind.PITR:
+        which = {
+            "SourceDBInstanceIdentifier": point.source,
+            "TargetDBInstanceIdentifier": held.instance,
+            "RestoreTime": point.recovers_to,
+        }
+        return "restore_db_instance_to_point_in_time", which | parameters
+    which = {"DBSnapshotIdentifier": point.id, "DBInstanceIdentifier": held.instance}
+    return "restore_db_instance_from_db_snapshot", which | parameters
 
 
 def lease_of(instance: Instance) -> Lease | None:

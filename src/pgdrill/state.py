@@ -6,19 +6,20 @@ tables a database has, and may be read by whoever may read a state machine's his
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
 from pgdrill.errors import Busy, DrillError, NotOurs, Unavailable
 from pgdrill.evidence.record import Instance, Isolation, Trigger
-from pgdrill.model import Lease, Model, Moment, RecoveryPoint, Stage, Verdict
+from pgdrill.model import Lease, Model, Moment, Recovered, RecoveryPoint, Stage, Verdict
 
 # Tries of one step that ends in Unavailable, with waits of 1, 2, 4, ... seconds, before the drill gives up.
 TRIES = 6
 
 
 class Step(StrEnum):
-    """The steps of a drill, in their order, and `done`."""
+    """The steps of a drill, in their order, and `done`. A recovery hands over where a drill destroys."""
 
     CHOOSE = "choose"
     RESTORE = "restore"
@@ -26,8 +27,14 @@ class Step(StrEnum):
     UNLOCK = "unlock"
     EXAMINE = "examine"
     JUDGE = "judge"
+    HAND_OVER = "hand_over"
     DESTROY = "destroy"
     DONE = "done"
+
+
+class Purpose(StrEnum):
+    DRILL = "drill"
+    RECOVERY = "recovery"
 
 
 class FactRef(Model):
@@ -54,13 +61,17 @@ class Problem(Model):
 class Drill(Model):
     """One drill. `next` is the step to call, `wait` the seconds before it.
 
-    The password of its temporary instance is derived from `nonce` with a key that only two steps may use.
+    The password of its instance is derived from `nonce` with a key that only two steps may use. `held` is what
+    makes the instance pgdrill's to change; `examined` is False for a recovery that shall not wait for checks,
+    `accepted` True for one that is to be handed over although it did not pass.
     """
 
     id: str
     database: str
     source: str
     wanted: str
+    purpose: Purpose = Purpose.DRILL
+    examined: bool = True
     trigger: Trigger
     operator: str | None = None
     nonce: str
@@ -70,8 +81,10 @@ class Drill(Model):
     wait: float = 0
     tries: int = 0
     point: RecoveryPoint | None = None
-    lease: Lease | None = None
+    held: Annotated[Lease | Recovered | None, Field(union_mode="left_to_right")] = None
     password_asked: bool = False
+    handing_over: bool = False
+    accepted: bool = False
     stages: dict[Stage, Moment] = Field(default_factory=dict)
     instance: Instance | None = None
     isolation: tuple[Isolation, ...] = ()
@@ -91,10 +104,10 @@ class Drill(Model):
         """Return the stages with one more; the first time a stage is reached is the one that counts."""
         return {stage: moment} | self.stages
 
-    def leased(self) -> Lease:
-        if self.lease is None:
-            raise ValueError(f"drill {self.id} has no lease yet")
-        return self.lease
+    def holding(self) -> Lease | Recovered:
+        if self.held is None:
+            raise ValueError(f"drill {self.id} holds no instance yet")
+        return self.held
 
     def restored_from(self) -> RecoveryPoint:
         if self.point is None:
@@ -105,13 +118,17 @@ class Drill(Model):
 def after_error(drill: Drill, error: DrillError) -> Drill:
     """Return how a drill goes on after an error; the temporary instance is destroyed whatever happened.
 
+    A recovery stops where it is: its instance stays, and `resume` goes on from there.
+
     Raises:
-        DrillError: the same one, where nothing was made yet or what is there is not this drill's; or when
-            deleting fails for good, which leaves the instance to the reaper.
+        DrillError: the same one, where nothing was made yet or what is there is not this drill's; when
+            deleting fails for good, which leaves the instance to the reaper; or in a recovery.
     """
     if isinstance(error, Unavailable) and drill.tries + 1 < TRIES:
         return drill.model_copy(update={"wait": float(2**drill.tries), "tries": drill.tries + 1})
     if drill.next in {Step.CHOOSE, Step.DESTROY} or isinstance(error, Busy | NotOurs):
+        raise error
+    if drill.purpose is Purpose.RECOVERY:
         raise error
     problem = Problem(
         step=drill.next,

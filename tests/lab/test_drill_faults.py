@@ -14,11 +14,11 @@ from pgdrill.cell import Cell
 from pgdrill.errors import Busy, NotRunnable, Unavailable
 from pgdrill.evidence import archive
 from pgdrill.lab.lab import Lab
-from pgdrill.model import Clock, Stage, Verdict
+from pgdrill.model import Clock, Lease, Stage, Verdict
 from pgdrill.state import Drill, Step
 from tests.lab.production import FEW, Production, clock, environment, tick
 
-STEPS = [step for step in Step if step is not Step.DONE]
+STEPS = [step for step in Step if step not in {Step.HAND_OVER, Step.DONE}]
 TEMPORARY = "pgdrill-lab-drill-shop"
 
 
@@ -173,7 +173,7 @@ def test_a_restore_that_ends_badly_is_judged_by_what_it_says(
     production.lab.door.set_faults({"doomed": [{"identifier": TEMPORARY, "status": status}]})
     evidence = production.drill()
     assert evidence.verdict is verdict
-    assert f"the temporary instance ended in status '{status}'" in evidence.verdict_reason
+    assert f"the instance ended in status '{status}'" in evidence.verdict_reason
 
 
 def test_a_restore_that_never_ends_is_given_up_and_is_not_a_pass(production: Production) -> None:
@@ -193,7 +193,7 @@ def test_a_restore_that_never_ends_is_given_up_and_is_not_a_pass(production: Pro
     done = conduct.run(production.begin(), production.cell, running, report)
     assert done.verdict is Verdict.INCONCLUSIVE
     assert done.problem is not None
-    assert done.problem.message.startswith(f"temporary instance '{TEMPORARY}' is still 'creating' after 5:")
+    assert done.problem.message.startswith(f"instance '{TEMPORARY}' is still 'creating' after 5:")
 
 
 def test_an_instance_that_is_not_isolated_is_not_opened(production: Production) -> None:
@@ -207,15 +207,15 @@ def test_an_instance_that_is_not_isolated_is_not_opened(production: Production) 
         def __getattr__(self, name: str) -> Any:
             return getattr(production.cell.rds, name)
 
-        def restore(self, point: Any, lease: Any, place: Any, instance_class: str, tags: Any) -> None:
+        def restore(self, point: Any, held: Any, place: Any, shape: Any, tags: Any) -> None:
             assert place is strange
-            production.cell.rds.restore(point, lease, cell.place.place, instance_class, tags)
+            production.cell.rds.restore(point, held, cell.place.place, shape, tags)
 
     deaf = replace(cell, place=cell.place.model_copy(update={"place": strange}), rds=Deaf())  # type: ignore[arg-type]
     done = conduct.run(production.begin(), deaf, tick, lambda *_: None)
     evidence = archive.load(cell.store, done.id, done.database)
     assert evidence.verdict is Verdict.INCONCLUSIVE
-    assert "the temporary instance is not isolated as asked: security groups is " in evidence.verdict_reason
+    assert "the instance is not as it was asked for: security groups is " in evidence.verdict_reason
     assert Stage.FIRST_LOGIN not in evidence.stages
 
 
@@ -241,13 +241,13 @@ def test_an_instance_that_somebody_deletes_meanwhile_is_told(production: Product
         nonlocal done_by_hand
         if drill.next is Step.EXAMINE and not done_by_hand:
             done_by_hand = True
-            assert drill.lease is not None
-            while not production.cell.rds.delete(drill.lease):
+            assert isinstance(drill.held, Lease)
+            while not production.cell.rds.delete(drill.held):
                 tick(0.05)
 
     evidence = production.drill(report=meddle)
     assert evidence.verdict is Verdict.INCONCLUSIVE
-    assert f"temporary instance '{TEMPORARY}' is gone before its drill ended" in evidence.verdict_reason
+    assert f"instance '{TEMPORARY}' is gone before its drill ended" in evidence.verdict_reason
 
 
 def test_a_drill_that_is_done_cannot_be_continued(production: Production) -> None:

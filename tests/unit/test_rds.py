@@ -6,13 +6,14 @@ import pytest
 from botocore.stub import ANY
 
 from pgdrill.errors import Broken, Busy, DrillError, NotOurs, NotRunnable, Unavailable
-from pgdrill.model import Lease, PointKind, RecoveryPoint
+from pgdrill.model import Lease, PointKind, Recovered, RecoveryPoint, Shape
 from pgdrill.rds import Instance, Rds, lease_of
 from tests.unit.aws import REGION, scripted
 from tests.unit.plans import plan
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 LEASE = Lease(instance="pgdrill-lab-drill-shop", drill="d1", database="shop", expires_at=NOW)
+SHAPE = Shape(instance_class="db.t3.medium")
 POINT = RecoveryPoint(
     id="pgdrill-lab-shop-1",
     kind=PointKind.SNAPSHOT,
@@ -141,7 +142,7 @@ def test_a_restore_names_every_parameter_that_isolates() -> None:
             "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())],
         },
     )
-    Rds(client).restore(POINT, LEASE, plan().primary.place, "db.t3.medium", plan().tags.model_dump())
+    Rds(client).restore(POINT, LEASE, plan().primary.place, SHAPE, plan().tags.model_dump())
     script.assert_no_pending_responses()
 
 
@@ -149,7 +150,7 @@ def test_a_restore_that_was_heard_before_is_adopted() -> None:
     client, script = scripted("rds")
     script.add_client_error("restore_db_instance_from_db_snapshot", "DBInstanceAlreadyExists")
     script.add_response("describe_db_instances", described(LEASE.tags()))
-    Rds(client).restore(POINT, LEASE, plan().primary.place, "db.t3.medium", {})
+    Rds(client).restore(POINT, LEASE, plan().primary.place, SHAPE, {})
     script.assert_no_pending_responses()
 
 
@@ -158,7 +159,7 @@ def test_an_instance_of_that_name_without_a_lease_is_not_adopted() -> None:
     script.add_client_error("restore_db_instance_from_db_snapshot", "DBInstanceAlreadyExists")
     script.add_response("describe_db_instances", described({"Environment": "production"}))
     with pytest.raises(NotOurs):
-        Rds(client).restore(POINT, LEASE, plan().primary.place, "db.t3.medium", {})
+        Rds(client).restore(POINT, LEASE, plan().primary.place, SHAPE, {})
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_refused_restore_names_point_instance_and_code(
     client, script = scripted("rds")
     script.add_client_error("restore_db_instance_from_db_snapshot", code, "because")
     with pytest.raises(kind) as refused:
-        Rds(client).restore(POINT, LEASE, plan().primary.place, "db.t3.medium", {})
+        Rds(client).restore(POINT, LEASE, plan().primary.place, SHAPE, {})
     assert (
         refused.value.message
         == f"cannot restore 'pgdrill-lab-shop-1' as 'pgdrill-lab-drill-shop': {code}: because"
@@ -193,14 +194,45 @@ def test_a_refused_restore_names_point_instance_and_code(
     assert refused.value.hint == hint
 
 
+MARK = Recovered(instance="pgdrill-lab-recovered-shop-202611220600", drill="d1", database="shop")
+
+
+def test_a_recovered_instance_is_restored_as_production_and_carries_no_lease() -> None:
+    client, script = scripted("rds")
+    shape = Shape(instance_class="db.t3.small", multi_az=True, retention_days=7, deletion_protection=True)
+    sent: dict[str, Any] = {}
+    client.meta.events.register("provide-client-params.rds.*", lambda params, **_: sent.update(params))
+    script.add_response("restore_db_instance_from_db_snapshot", {})
+    Rds(client).restore(POINT, MARK, plan().primary.place, shape, {})
+    assert {key: sent[key] for key in ("MultiAZ", "DeletionProtection", "BackupRetentionPeriod")} == {
+        "MultiAZ": True,
+        "DeletionProtection": True,
+        "BackupRetentionPeriod": 7,
+    }
+    tags = {tag["Key"]: tag["Value"] for tag in sent["Tags"]}
+    script.add_response("describe_db_instances", described(tags, identifier=MARK.instance))
+    instance = Rds(client).instance(MARK.instance)
+    assert instance is not None
+    assert lease_of(instance) is None
+
+
+def test_a_recovered_instance_of_another_recovery_is_left_alone() -> None:
+    client, script = scripted("rds")
+    tags = MARK.tags() | {"PgDrillDrill": "d2"}
+    script.add_response("describe_db_instances", described(tags, identifier=MARK.instance))
+    with pytest.raises(NotOurs) as refused:
+        Rds(client).set_password(MARK, "secret-of-the-drill")
+    assert refused.value.message == (
+        "instance 'pgdrill-lab-recovered-shop-202611220600' was not recovered by d1; it is left alone"
+    )
+
+
 def test_a_password_is_not_set_on_what_is_gone() -> None:
     client, script = scripted("rds")
     script.add_client_error("describe_db_instances", "DBInstanceNotFound", http_status_code=404)
     with pytest.raises(Broken) as refused:
         Rds(client).set_password(LEASE, "secret-of-the-drill")
-    assert refused.value.message == (
-        "temporary instance 'pgdrill-lab-drill-shop' is gone before its drill ended"
-    )
+    assert refused.value.message == ("instance 'pgdrill-lab-drill-shop' is gone before its drill ended")
 
 
 def snapshot(**changes: Any) -> dict[str, Any]:

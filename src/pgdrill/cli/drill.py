@@ -50,7 +50,7 @@ def run(
         now=clock().now,
         nonce=secrets.token_hex(16),
         trigger=Trigger.COMMAND,
-        operator=_operator(cell),
+        operator=operator(cell),
     )
     return _conduct(cell, begun, as_json=as_json)
 
@@ -99,7 +99,7 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
     return evidence.verdict.exit_status
 
 
-def _operator(cell: Cell) -> str | None:
+def operator(cell: Cell) -> str | None:
     """Return who drills, for the evidence; a drill does not fail for want of that."""
     with contextlib.suppress(BotoCoreError, ClientError):
         client = cell.session.client("sts", region_name=cell.place.region)

@@ -21,6 +21,7 @@ _DOING = {
     Step.UNLOCK: "getting in",
     Step.EXAMINE: "examining",
     Step.JUDGE: "judging",
+    Step.HAND_OVER: "handing over",
     Step.DESTROY: "deleting the temporary instance",
 }
 _REACHED = {
@@ -31,6 +32,7 @@ _REACHED = {
     Stage.FIRST_QUERY: "first query: usable again",
     Stage.HYDRATED: "everything read once",
     Stage.EXAMINED: "examined",
+    Stage.HANDED_OVER: "handed over",
     Stage.GONE: "temporary instance gone",
 }
 # Seconds between two details of the same step in a log.

@@ -182,6 +182,7 @@ pitr = "7d"
 name = "shop"
 instance = "shop-production" # production's RDS identifier; never modified, never connected to by a drill
 secret = "shop/pgdrill"      # Secrets Manager entry of the role that beats and seals
+master_secret = "shop/master" # the entry whose password a recovered instance gets; it must exist by then
 ledger = "on"
 
 {_cell("primary", primary)}
@@ -207,4 +208,9 @@ storage_key = "{STORAGE_KEY}"
 subnet_group = "{world.drill.name}"
 security_groups = ["{world.drill.security_group}"]
 parameter_group = "{world.drill.name}"
+
+[{name}.recovery]{" " * (15 - len(name))}# where an instance that is recovered for good is put
+subnet_group = "{world.production.name}"
+security_groups = ["{world.production.security_group}"]
+parameter_group = "{world.production.name}"
 """

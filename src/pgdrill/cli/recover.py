@@ -1,0 +1,163 @@
+"""`pgdrill recover`: restore an instance that stays, examine it, hand it over with a list of what is left to do."""
+
+import secrets
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from pgdrill import conduct, drill, outcome, points, recover
+from pgdrill.cell import Cell
+from pgdrill.cli.context import (
+    DEFAULT_PLAN,
+    DatabaseOption,
+    JsonOption,
+    PlanOption,
+    clock,
+    err,
+    out,
+    print_json,
+    tick,
+)
+from pgdrill.cli.drill import operator
+from pgdrill.cli.progress import Progress
+from pgdrill.errors import NotHandedOver, NotRunnable
+from pgdrill.evidence import archive, terminal
+from pgdrill.evidence.record import Trigger
+from pgdrill.evidence.wording import duration
+from pgdrill.model import Recovered
+from pgdrill.plan import Plan
+from pgdrill.rds import restore_call
+from pgdrill.state import Drill, Purpose
+
+
+def register(app: typer.Typer) -> None:
+    app.command("recover")(run)
+
+
+def run(
+    plan: PlanOption = DEFAULT_PLAN,
+    database: DatabaseOption = None,
+    point: Annotated[
+        str,
+        typer.Option(help="latest, oldest, restorable, a snapshot's id, or a UTC time in the PITR window."),
+    ] = "latest",
+    cell_name: Annotated[
+        Literal["primary", "dr"], typer.Option("--cell", help="Where: dr when the primary region is gone.")
+    ] = "primary",
+    without_examination: Annotated[
+        bool,
+        typer.Option("--without-examination", help="Hand over as soon as it answers; nothing is proved."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show every call, and make none that changes.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="ID", help="Go on with a recovery that was cut off.")
+    ] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="With --resume: hand over although it did not pass.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Recover a database into a new instance of production's class, protected and backed up.
+
+    Nothing is deleted: production stays as it is, and so does the new instance whatever happens.
+    Exit status: 0 handed over, 1 examined and failed, 2 not runnable as asked, 3 could not be examined.
+    """
+    loaded = Plan.load(plan)
+    cell = Cell.open(loaded, loaded.dr if cell_name == "dr" else loaded.primary)
+    wanted = loaded.database(database)
+    if resume:
+        begun = conduct.resume(cell, wanted.name, resume).model_copy(update={"accepted": accept})
+        return _conduct(cell, begun, as_json=as_json)
+    begun = drill.begin(
+        loaded,
+        wanted,
+        point,
+        now=clock().now,
+        nonce=secrets.token_hex(16),
+        trigger=Trigger.COMMAND,
+        operator=operator(cell),
+        purpose=Purpose.RECOVERY,
+        examined=not without_examination,
+    )
+    calls = _calls(begun, cell)
+    if dry_run:
+        _show(calls, as_json=as_json)
+        return 0
+    if not yes:
+        _show(calls, as_json=False)
+        if not typer.confirm("Recover?", err=True):
+            raise NotRunnable("not recovered", hint="say yes, or give --yes")
+    return _conduct(cell, begun, as_json=as_json)
+
+
+def _calls(begun: Drill, cell: Cell) -> list[tuple[str, dict[str, object]]]:
+    """Return every call that changes something, as it would be made now. Reads only."""
+    plan, database = cell.plan, cell.plan.database(begun.database)
+    # Known before anything is made, since a recovery that cannot be handed over is no recovery.
+    recover.credentials(cell, database.name)
+    mark = Recovered(
+        instance=plan.recovered(database, begun.started_at), drill=begun.id, database=database.name
+    )
+    held = begun.model_copy(update={"held": mark})
+    chosen = points.choose(cell, database, begun.wanted)
+    place, shape = outcome.asked_for(held, cell)
+    name = {"DBInstanceIdentifier": mark.instance, "ApplyImmediately": True}
+    return [
+        restore_call(chosen, mark, place, shape, plan.tags.model_dump()),
+        ("modify_db_instance", name | {"MasterUserPassword": "(derived for the examination)"}),
+        ("modify_db_instance", name | {"MasterUserPassword": f"(from secret {database.master_secret})"}),
+    ]
+
+
+def _show(calls: list[tuple[str, dict[str, object]]], *, as_json: bool) -> None:
+    if as_json:
+        print_json([{"call": f"rds:{method}", "parameters": parameters} for method, parameters in calls])
+        return
+    for method, parameters in calls:
+        err.print(f"rds:{method}", markup=False)
+        for name, value in parameters.items():
+            err.print(f"    {name} = {value}", markup=False, soft_wrap=True)
+
+
+def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
+    err.print(f"recovery {begun.id}", markup=False)
+    with Progress(err) as progress:
+        try:
+            done = conduct.run(begun, cell, tick, progress.report)
+        except NotHandedOver:
+            _tell(cell, begun)
+            raise
+        progress.stages(done)
+    body = cell.store.get(recover.key(done.database, done.id))
+    over = recover.HandOver.model_validate_json(body or b"")
+    if as_json:
+        print_json(over)
+        return 0
+    _tell(cell, begun)
+    _print(over)
+    return 0
+
+
+def _tell(cell: Cell, begun: Drill) -> None:
+    """Print the examination, where there was one."""
+    try:
+        evidence = archive.load(cell.store, begun.id, begun.database)
+    except NotRunnable:
+        return
+    out.print(terminal.drill(evidence, None))
+
+
+def _print(over: recover.HandOver) -> None:
+    out.print(f"recovered in {duration(over.rto_seconds)}: {over.instance}", style="bold", markup=False)
+    out.print(f"  {over.host}:{over.port}, user {over.user}, password in secret {over.secret}", markup=False)
+    out.print(f"  holds the data of {over.recovers_to:%Y-%m-%d %H:%M:%S} UTC", markup=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for number, todo in enumerate(over.todo, 1):
+        table.add_row(f"{number}.", todo.what)
+        table.add_row("", f"[dim]{todo.why}[/dim]")
+    out.print("what is left to do:")
+    out.print(table)
