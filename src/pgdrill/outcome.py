@@ -6,6 +6,7 @@ Reads and writes the store; asks RDS only whether a deleted instance left backup
 import gzip
 import hashlib
 import json
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,6 +40,8 @@ from pgdrill.rds import Instance
 from pgdrill.state import Drill, FactRef, Problem, Purpose
 from pgdrill.store import Store
 
+# The ledger keeps a week of rows; older beats of the witness have nothing to be compared with.
+WITNESSED = timedelta(days=8)
 # The measures of content, which another restore of the same point must repeat.
 COMPARED = ("sweep", "large_objects")
 
@@ -108,7 +111,8 @@ def _asked(plan: Plan, drill: Drill) -> frozenset[str]:
 def _witness(cell: Cell, drill: Drill) -> tuple[Beat, ...] | None:
     if cell.plan.database(drill.database).ledger == "off":
         return None
-    return ledger.witness(cell.store, drill.database) or None
+    since = drill.restored_from().recovers_to - WITNESSED
+    return ledger.witness(cell.store, drill.database, since) or None
 
 
 def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]]:
