@@ -56,6 +56,7 @@ class Unread(Model):
     sqlstate: str | None = None
     saying: str = ""
     where: str = ""
+    block: int | None = None
 
     @property
     def damage(self) -> bool:
@@ -85,6 +86,7 @@ def unread(error: psycopg.Error, session: Connection) -> Unread:
         sqlstate=error.sqlstate,
         saying=next((saying for saying in _SAYINGS if saying in message), ""),
         where=_where(message, session),
+        block=int(block[1]) if (block := _BLOCK.search(message)) else None,
     )
 
 

@@ -264,8 +264,22 @@ def test_a_page_of_zeros_passes_its_checksum_and_is_found_by_comparing(
     with file_of(damaged, 'public."Order Lines"') as path:
         overwrite(path, 7 * PAGE, bytes(PAGE))
     found = examine(server_of(damaged, may_change=True), reference)
-    assert verdicts(found) == {"rows": Verdict.FAILED}
+    assert verdicts(found) == {"rows": Verdict.FAILED, "indexes": Verdict.FAILED}
     assert found["rows"].damage[0].object == 'public."Order Lines"'
+
+
+def test_rows_lost_without_a_trace_are_missed_by_an_index_where_nothing_is_at_hand_to_compare(
+    damaged: Cluster, server_of: ServerOf, file_of: FileOf
+) -> None:
+    with file_of(damaged, 'public."Order Lines"') as path:
+        overwrite(path, 7 * PAGE, bytes(PAGE))
+    server = server_of(damaged, may_change=True)
+    found = indexes.judge(indexes.measure(server, ASKED), ASKED)
+    assert found.verdict is Verdict.FAILED
+    assert found.damaged == 1
+    (rows_left,) = damaged.sql(DATABASE, 'SELECT count(note) FROM public."Order Lines"')[0]
+    assert found.damage[0].object == 'public."by Customer"'
+    assert found.damage[0].what == f'20,000 keys in "by Customer", {rows_left:,} rows in the table'
 
 
 def test_a_file_that_is_gone_is_found(damaged: Cluster, server_of: ServerOf, file_of: FileOf) -> None:
