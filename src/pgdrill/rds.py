@@ -69,6 +69,8 @@ class Instance(Model):
     new_password_pending: bool
     restorable_to: Moment | None
     tags: dict[str, str]
+    backup_window: str | None = None
+    maintenance_window: str | None = None
 
 
 class Rds:
@@ -152,6 +154,24 @@ class Rds:
             if "EarliestTime" in window and "LatestTime" in window:
                 return window["EarliestTime"].astimezone(UTC), window["LatestTime"].astimezone(UTC)
         return None
+
+    def snapshot_quota(self) -> tuple[int, int]:
+        """Return (used, limit) of the manual snapshots of this account in this region."""
+        answer = self._call("read the quotas of", self.region, self._client.describe_account_attributes)
+        quotas = {quota["AccountQuotaName"]: quota for quota in answer["AccountQuotas"]}
+        return quotas["ManualSnapshots"]["Used"], quotas["ManualSnapshots"]["Max"]
+
+    def engine_status(self, version: str) -> str | None:
+        """Return `available` or `deprecated` for a version of PostgreSQL; None where this region has it not."""
+        answer = self._call(
+            "describe the engine version of",
+            version,
+            lambda: self._client.describe_db_engine_versions(
+                Engine="postgres", EngineVersion=version, IncludeAll=True
+            ),
+        )
+        statuses = {found["EngineVersion"]: found.get("Status") for found in answer["DBEngineVersions"]}
+        return statuses.get(version)
 
     # ------------------------------------------------------- under a lease only
 
@@ -354,6 +374,8 @@ def _instance(entry: Any) -> Instance:
         deletion_protection=entry["DeletionProtection"],
         new_password_pending="MasterUserPassword" in entry.get("PendingModifiedValues", {}),
         restorable_to=restorable,
+        backup_window=entry.get("PreferredBackupWindow"),
+        maintenance_window=entry.get("PreferredMaintenanceWindow"),
         tags={tag["Key"]: tag["Value"] for tag in entry.get("TagList", [])},
     )
 

@@ -299,3 +299,42 @@ def test_only_leases_of_this_suffix_are_reaped() -> None:
     script.add_response("describe_db_instances", {"DBInstances": mine + other + production})
     found: list[tuple[Instance, Lease]] = Rds(client).leased("lab")
     assert [lease.instance for _, lease in found] == ["pgdrill-lab-drill-shop"]
+
+
+def test_the_quota_of_manual_snapshots_is_read_with_its_use() -> None:
+    client, script = scripted("rds")
+    quotas = [
+        {"AccountQuotaName": "DBInstances", "Used": 1, "Max": 40},
+        {"AccountQuotaName": "ManualSnapshots", "Used": 17, "Max": 100},
+    ]
+    script.add_response("describe_account_attributes", {"AccountQuotas": quotas})
+    assert Rds(client).snapshot_quota() == (17, 100)
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ([{"EngineVersion": "15.9", "Status": "deprecated"}], "deprecated"),
+        ([{"EngineVersion": "15.9", "Status": "available"}], "available"),
+        ([], None),
+    ],
+)
+def test_the_status_of_an_engine_version_is_that_of_its_region(
+    found: list[dict[str, str]], status: str | None
+) -> None:
+    client, script = scripted("rds")
+    asked = {"Engine": "postgres", "EngineVersion": "15.9", "IncludeAll": True}
+    script.add_response("describe_db_engine_versions", {"DBEngineVersions": found}, asked)
+    assert Rds(client).engine_status("15.9") == status
+
+
+def test_the_windows_of_an_instance_are_read() -> None:
+    client, script = scripted("rds")
+    windows = {
+        "PreferredBackupWindow": "18:00-18:30",
+        "PreferredMaintenanceWindow": "sun:19:30-sun:20:00",
+    }
+    script.add_response("describe_db_instances", described({}, **windows))
+    instance = Rds(client).instance("shop-production")
+    assert instance is not None
+    assert (instance.backup_window, instance.maintenance_window) == ("18:00-18:30", "sun:19:30-sun:20:00")
