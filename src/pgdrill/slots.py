@@ -6,11 +6,14 @@ design, `2026-11-22T06Z`, with minutes where the plan's offset has them, `2026-1
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pgdrill.errors import PlanError
 from pgdrill.plan import Copies, Points
 
+# Days are alike in UTC, so what holds of one holds of all.
+_ANY_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+_MOMENT = timedelta(microseconds=1)
 _NAME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d)(\d\d)?[Zz]")
 
 
@@ -50,6 +53,15 @@ def wanted(points: Points, kept: Points | Copies, slot: datetime, now: datetime)
     if age >= kept.keep:
         return False
     return kept.daily_after is None or age < kept.daily_after or first_of_day(points, slot)
+
+
+def most_wanted(points: Points, kept: Points | Copies) -> int:
+    """Return how many points of one database the plan wants at once, at the busiest moment of a day."""
+    now = _ANY_DAY + kept.keep
+    return max(
+        sum(wanted(points, kept, slot, end) for slot in slots(points, end - kept.keep, end + _MOMENT))
+        for end in slots(points, now, now + timedelta(days=1))
+    )
 
 
 def name(slot: datetime) -> str:

@@ -138,6 +138,31 @@ def test_one_a_day_after_a_week_is_51_points() -> None:
     assert kept(SIX, Points(daily_after=timedelta(days=7))) == 28 + 23
 
 
+@pytest.mark.parametrize(
+    ("points", "count"),
+    [
+        (SIX, 120),
+        (Points(daily_after=timedelta(days=7)), 28 + 23),
+        (Points(every=timedelta(hours=1), offset=timedelta(0), keep=timedelta(days=1)), 24),
+        # 36 hours reach the first of two days for half of each day.
+        (Points(daily_after=timedelta(hours=12), keep=timedelta(hours=36)), 3),
+    ],
+)
+def test_most_wanted_is_the_number_at_the_busiest_moment(points: Points, count: int) -> None:
+    assert slots.most_wanted(points, points) == count
+
+
+@given(schedules(), moments, st.integers(24, 40 * 24), st.none() | st.integers(0, 23))
+def test_there_are_never_more_points_wanted_than_that(
+    points: Points, moment: datetime, keep: int, daily: int | None
+) -> None:
+    rules = Copies(keep=timedelta(hours=keep), daily_after=None if daily is None else timedelta(hours=daily))
+    found = slots.slots(points, moment - rules.keep - DAY, moment + MINUTE / 60)
+    assert sum(slots.wanted(points, rules, slot, moment) for slot in found) <= slots.most_wanted(
+        points, rules
+    )
+
+
 def test_copies_are_kept_by_their_own_rules() -> None:
     assert kept(SIX, Copies(keep=timedelta(days=7))) == 28
 
