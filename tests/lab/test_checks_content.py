@@ -158,7 +158,7 @@ def test_a_healthy_restore_passes_every_check_and_is_read_whole(
     )
     assert found["indexes"].coverage.endswith("; not checkable: 1 gin")
     assert found["constraints"].coverage == (
-        "checked 16 of 16 (2 check, 4 foreign key, 4 not null, 6 unique); 1 NOT VALID ones promise nothing"
+        "checked 16 of 16 (2 check, 4 foreign key, 4 not null, 6 unique); 1 constraint NOT VALID, which promises nothing"
     )
     assert found["large_objects"].coverage == (
         "read 3 of 3, 0.1 MB; compared with nothing: first drill of this point"
@@ -201,7 +201,7 @@ def test_a_second_restore_of_the_same_point_is_compared_table_by_table(
     required = replace(reference, checks=Checks(rows=Rows(compared="required")))
     found = examine(server_of(damaged, may_change=True), required)
     assert verdicts(found) == {}
-    assert found["rows"].reason == "every one of 5 tables was read whole, 5 equal the other restore's"
+    assert found["rows"].reason == "5 tables read whole, 5 equal to the other restore's"
     assert "; compared with the other restore" in found["large_objects"].coverage
 
 
@@ -351,7 +351,7 @@ def test_where_amcheck_is_refused_full_reads_and_sums_of_keys_stand_in(
 
 VIOLATIONS = {
     "public.parted: parted_customer_fkey": (
-        "foreign key violated by 1 rows",
+        "foreign key violated by 1 row",
         "SET session_replication_role = replica; DELETE FROM public.customers WHERE id = 55",
     ),
     "public.of_auditor: of_auditor_a_fkey": (
@@ -366,14 +366,14 @@ VIOLATIONS = {
         UPDATE pg_constraint SET convalidated = true WHERE conname = 'customers_email_check'""",
     ),
     "public.customers: columns": (
-        "not null violated by 1 rows",
+        "not null violated by 1 row",
         """ALTER TABLE public.customers ALTER email DROP NOT NULL;
         UPDATE public.customers SET email = NULL WHERE id = 4;
         UPDATE pg_attribute SET attnotnull = true
         WHERE attrelid = 'public.customers'::regclass AND attname = 'email'""",
     ),
     "public.doubles: doubles_a_idx": (
-        "unique violated by 1 groups of equal keys",
+        "unique violated by 1 group of equal keys",
         """CREATE TABLE public.doubles AS SELECT unnest(ARRAY[1, 2, 2, 2, NULL, NULL]) AS a;
         CREATE INDEX doubles_a_idx ON public.doubles (a);
         UPDATE pg_index SET indisunique = true WHERE indexrelid = 'public.doubles_a_idx'::regclass""",

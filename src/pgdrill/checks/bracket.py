@@ -94,9 +94,15 @@ def told(verdict: Verdict, found: Sequence[Difference], what: str, *, hint: str,
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """Return `1 database`, `2 databases`."""
-    return f"{number} {noun if number == 1 else noun + 's'}"
+def counted(number: int, noun: str, many: str = "") -> str:
+    """Return `1 database`, `2 databases`, `1,234 indexes`."""
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def named(found: Sequence[Damage]) -> str:
+    """Return the first of what was found, and how many more there are."""
+    more = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
+    return f"{found[0].object}: {found[0].what}{more}"
 
 
 def against(bracket: Bracket[Any]) -> str:

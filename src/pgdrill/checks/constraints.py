@@ -20,6 +20,7 @@ from psycopg import errors, sql
 from pydantic import Field
 
 from pgdrill.checks.access import opened, unforced
+from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN, sessions_for, spread
 from pgdrill.database import Connection, Server, quoted
@@ -284,29 +285,33 @@ def judge(fact: ConstraintFact, _case: Case) -> Judgement:
                 # A table that cannot be read is for `rows` and `heap` to report; here nothing is proved.
                 found.append((name, str(rule.problem), False))
             elif rule.violations:
-                what = "groups of equal keys" if rule.kind == "unique" else "rows"
-                found.append((name, f"{rule.kind} violated by {rule.violations:,} {what}", True))
+                one_of, many = (
+                    ("group of equal keys", "groups of equal keys") if rule.kind == "unique" else ("row", "")
+                )
+                found.append(
+                    (name, f"{rule.kind} violated by {counted(rule.violations, one_of, many)}", True)
+                )
         for name, what, broken in found:
             (damage if broken else unproved).append(Damage(database=database, object=name, what=what))
 
     verdict, hint = Verdict.PASSED, ""
     if damage:
         verdict = Verdict.FAILED
-        more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
-        reason = f"{damage[0].object}: {damage[0].what}{more}"
+        reason = named(damage)
         hint = (
             "run the same query in production: if it holds there, the backup is wrong; if not, production is"
         )
     elif unproved:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"{len(unproved)} constraints could not be checked: {unproved[0].object}: {unproved[0].what}"
+        reason = f"not checked: {named(unproved)}"
         hint = "see that the master user may read the tables, and give the examination more time"
     elif not fact.complete:
         verdict = Verdict.INCONCLUSIVE
         reason = "the time ended before every constraint was checked"
         hint = "give the examination more time"
     else:
-        reason = f"{sum(len(one.rules) for one in fact.databases.values())} constraints hold in the data"
+        count = sum(len(one.rules) for one in fact.databases.values())
+        reason = f"{counted(count, 'constraint')} checked against the data itself"
     return Judgement(
         verdict=verdict,
         reason=reason,
@@ -325,9 +330,9 @@ def _coverage(fact: ConstraintFact) -> str:
     if kinds:
         parts[0] += " (" + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) + ")"
     if count := sum(one.promise_nothing for one in fact.databases.values()):
-        parts.append(f"{count} NOT VALID ones promise nothing")
+        parts.append(f"{counted(count, 'constraint')} NOT VALID, which promises nothing")
     if count := sum(one.exclusions for one in fact.databases.values()):
-        parts.append(f"{count} exclusion constraints rest on their index")
+        parts.append(f"{counted(count, 'exclusion constraint')}, resting on the index alone")
     return "; ".join(parts)
 
 

@@ -8,6 +8,7 @@ Limits: a page of zeros and a file cut short are sound to amcheck; `rows` finds 
 Source: PostgreSQL documentation, F.1 amcheck.
 """
 
+from pgdrill.checks.bracket import named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.sweep import SweepFact, Swept, sweep
 from pgdrill.fingerprint import CATALOG
@@ -32,20 +33,20 @@ def judge(fact: SweepFact, _case: Case) -> Judgement:
         if _broken(heap)
     ]
     unproved = [
-        (name, heap.unverified or heap.unread)
-        for _, name, heap in heaps
-        if heap.unverified or (heap.unread and not heap.verified)
+        Damage(database=database, object=name, what=str(why))
+        for database, name, heap in heaps
+        if (why := heap.unverified or (None if heap.verified else heap.unread))
     ]
     refused = [database for database, one in fact.databases.items() if not one.amcheck]
 
     verdict, hint = Verdict.PASSED, ""
     if damage:
         verdict = Verdict.FAILED
-        reason = f"{len(damage)} relations are damaged: {damage[0].object}: {damage[0].what}"
+        reason = named(damage)
         hint = "restore an older recovery point and drill it; then look for the damage in production with pg_amcheck"
     elif unproved:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"{len(unproved)} relations could not be verified: {unproved[0][0]}: {unproved[0][1]}"
+        reason = f"not verified: {named(unproved)}"
         hint = (
             "see that the master user may execute verify_heapam, and read the tables where amcheck is refused"
         )
@@ -66,7 +67,7 @@ def judge(fact: SweepFact, _case: Case) -> Judgement:
         reason=reason,
         hint=hint,
         coverage=_coverage([heap for _, _, heap in heaps], checksums=fact.checksums),
-        damage=tuple(damage[:LISTED]),
+        damage=tuple((damage or unproved)[:LISTED]),
         damaged=len(damage),
     )
 
@@ -81,6 +82,8 @@ def _what(heap: Swept) -> str:
 
 
 def _coverage(heaps: list[Swept], *, checksums: bool) -> str:
+    # A foreign table has no pages here.
+    heaps = [heap for heap in heaps if heap.verified or heap.digest or heap.pending or heap.unverified]
     verified = [heap for heap in heaps if heap.verified and not heap.pending and not heap.unverified]
     read = [
         heap for heap in heaps if not heap.verified and heap.digest and not heap.pending and not heap.unread

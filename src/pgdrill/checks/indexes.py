@@ -23,6 +23,7 @@ from pydantic import Field
 
 from pgdrill.checks.access import Access, opened
 from pgdrill.checks.agreement import Target, count, sums
+from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN, sessions_for, spread
 from pgdrill.database import Connection, Server
@@ -221,11 +222,11 @@ def judge(fact: IndexFact, case: Case) -> Judgement:
     verdict, hint = Verdict.PASSED, ""
     if damage:
         verdict = Verdict.FAILED
-        reason = f"{len(damage)} indexes are wrong: {damage[0].object}: {damage[0].what}"
+        reason = named(damage)
         hint = "check the same indexes in production with pg_amcheck --heapallindexed; REINDEX CONCURRENTLY mends them there"
     elif unproved:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"{len(unproved)} indexes could not be checked: {unproved[0].object}: {unproved[0].what}"
+        reason = f"not checked: {named(unproved)}"
         hint = "give the examination more time, or set checks.heapallindexed to false"
     elif not fact.complete:
         verdict = Verdict.INCONCLUSIVE
@@ -236,9 +237,8 @@ def judge(fact: IndexFact, case: Case) -> Judgement:
         reason = "no index of the database's own can be checked"
         hint = "see in the coverage why; where amcheck is refused, grant EXECUTE on its functions"
     else:
-        reason = f"{len(checked)} indexes are in order and agree with their tables"
-        if not case.checks.heapallindexed:
-            reason = f"{len(checked)} indexes are in order"
+        agree = ", and agreeing with the tables" if case.checks.heapallindexed else ""
+        reason = f"{counted(len(checked), 'index', 'indexes')} in order{agree}"
     return Judgement(
         verdict=verdict,
         reason=reason,

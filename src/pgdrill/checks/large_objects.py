@@ -12,6 +12,7 @@ import psycopg
 from pydantic import Field
 
 from pgdrill.checks.access import opened
+from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN
 from pgdrill.database import Connection, Server
@@ -118,7 +119,7 @@ def judge(fact: LargeObjectFact, case: Case) -> Judgement:
         for database, one in fact.databases.items():
             other = reference.databases.get(database, Objects())
             if one.digest != other.digest and not one.unread and not other.unread:
-                what = f"{one.digest.rows:,} objects, {other.digest.rows:,} in the other restore"
+                what = f"{counted(one.digest.rows, 'object')}, {other.digest.rows:,} in the other restore"
                 if one.digest.rows == other.digest.rows:
                     what = "different content than in the other restore"
                 damage.append(Damage(database=database, object="large objects", what=what))
@@ -128,18 +129,18 @@ def judge(fact: LargeObjectFact, case: Case) -> Judgement:
     verdict, hint = Verdict.PASSED, ""
     if damage:
         verdict = Verdict.FAILED
-        reason = f"{len(damage)} large objects are damaged or different: {damage[0].object}: {damage[0].what}"
+        reason = named(damage)
         hint = "restore an older recovery point and drill it; keep this one for inspection"
     elif refused:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"{len(refused)} large objects could not be read: {refused[0][1].what}"
+        reason = f"not read whole: {named([one for _, one in refused])}"
         hint = "see that the master user may read them; they open to their owner's role and by GRANT SELECT ON LARGE OBJECT"
     elif not fact.complete:
         verdict = Verdict.INCONCLUSIVE
         reason = "the time ended before every large object was read"
         hint = "give the examination more time"
     else:
-        reason = f"{count:,} large objects were read whole" if count else "no large objects"
+        reason = f"{counted(count, 'large object')} read whole" if count else "no large objects"
     return Judgement(
         verdict=verdict,
         reason=reason,

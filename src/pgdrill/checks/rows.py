@@ -9,6 +9,7 @@ Limits: a table without a reference is a `baseline`: read, but compared with not
 Source: PostgreSQL documentation, 73.6 Database Page Layout; ALTER TABLE, FORCE ROW LEVEL SECURITY.
 """
 
+from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.sweep import SweepFact, sweep
 from pgdrill.fingerprint import Fingerprint, differences
@@ -36,14 +37,11 @@ def judge(fact: SweepFact, case: Case) -> Judgement:
     verdict, hint = Verdict.PASSED, ""
     if damage:
         verdict = Verdict.FAILED
-        more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
-        reason = f"{damage[0].object}: {damage[0].what}{more}"
+        reason = named(damage)
         hint = "restore an older recovery point and drill it; keep this instance's snapshot for inspection"
     elif refused:
         verdict = Verdict.INCONCLUSIVE
-        reason = (
-            f"{len(refused)} tables could not be read whole: {refused[0][1].object}: {refused[0][1].what}"
-        )
+        reason = f"not read whole: {named([one for _, one in refused])}"
         hint = "see that the master user may read them: pg_read_all_data, and the owner's role under row security"
     elif not fact.complete:
         verdict = Verdict.INCONCLUSIVE
@@ -51,12 +49,11 @@ def judge(fact: SweepFact, case: Case) -> Judgement:
         hint = "give the examination more time"
     elif case.checks.rows.compared == "required" and compared < whole:
         verdict = Verdict.INCONCLUSIVE
-        reason = f"{whole - compared} tables have nothing to be compared with"
+        reason = f"nothing to compare {counted(whole - compared, 'table')} with"
         hint = "drill the same point a second time, or set checks.rows.compared to when_available"
     else:
-        reason = f"every one of {whole} tables was read whole" + (
-            f", {compared} equal {OTHER}'s" if compared else ""
-        )
+        equal = f", {compared:,} equal to {OTHER}'s" if compared else ""
+        reason = f"{counted(whole, 'table')} read whole{equal}"
     return Judgement(
         verdict=verdict,
         reason=reason,

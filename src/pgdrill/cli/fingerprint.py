@@ -142,4 +142,7 @@ def _print_differences(found: list[Difference], unread: list[str], tables: int) 
         out.print(grid)
     for line in unread:
         out.print(f"not read: {line}", style="red", markup=False)
-    out.print(f"{len(found)} differences in {tables} tables" if found else f"{tables} tables are equal")
+    differ = "1 difference" if len(found) == 1 else f"{len(found):,} differences"
+    out.print(
+        f"{differ}, {tables:,} tables compared" if found else f"no difference, {tables:,} tables compared"
+    )

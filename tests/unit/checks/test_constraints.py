@@ -22,7 +22,7 @@ def fact(
 def test_constraints_that_hold_pass() -> None:
     found = judge(fact({"a": HOLDS, "b": Rule(kind="check", violations=0)}), CASE)
     assert found.verdict is Verdict.PASSED
-    assert found.reason == "2 constraints hold in the data"
+    assert found.reason == "2 constraints checked against the data itself"
     assert found.coverage == "checked 2 of 2 (1 check, 1 foreign key)"
 
 
@@ -59,8 +59,8 @@ def test_constraints_that_promise_nothing_are_told() -> None:
     found = judge(fact({"a": HOLDS}, promise_nothing=2, exclusions=1), CASE)
     assert found.verdict is Verdict.PASSED
     assert found.coverage == (
-        "checked 1 of 1 (1 foreign key); 2 NOT VALID ones promise nothing;"
-        " 1 exclusion constraints rest on their index"
+        "checked 1 of 1 (1 foreign key); 2 constraints NOT VALID, which promises nothing;"
+        " 1 exclusion constraint, resting on the index alone"
     )
 
 

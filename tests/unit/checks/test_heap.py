@@ -27,7 +27,8 @@ def fact(*heaps: Swept, amcheck: bool = True, checksums: bool = True, complete: 
 
 
 def test_sound_heaps_pass() -> None:
-    found = judge(fact(SOUND, SOUND), CASE)
+    foreign = Swept(user=True, skipped="foreign: reading it would act on another server")
+    found = judge(fact(SOUND, SOUND, foreign), CASE)
     assert found.verdict is Verdict.PASSED
     assert found.reason == "amcheck found every relation sound"
     assert found.coverage == "amcheck of 2 of 2 relations, 20 pages"
@@ -51,7 +52,7 @@ def test_a_page_that_amcheck_cannot_read_fails() -> None:
 def test_a_heap_that_could_not_be_verified_is_inconclusive() -> None:
     found = judge(fact(SOUND, SOUND.model_copy(update={"unverified": REFUSED})), CASE)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.reason == "1 relations could not be verified: shop.t1: permission denied (42501)"
+    assert found.reason == "not verified: shop.t1: permission denied (42501)"
     assert found.coverage == "amcheck of 1 of 2 relations, 10 pages"
 
 

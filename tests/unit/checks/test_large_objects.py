@@ -32,7 +32,7 @@ def test_none_at_all_pass() -> None:
 def test_objects_read_whole_pass() -> None:
     found = judge(fact(THREE), CASE)
     assert found.verdict is Verdict.PASSED
-    assert found.reason == "3 large objects were read whole"
+    assert found.reason == "3 large objects read whole"
     assert found.coverage == "read 3 of 3, 2.0 MB; compared with nothing: first drill of this point"
 
 

@@ -36,7 +36,7 @@ def beside(reference: SweepFact, case: Case = CASE) -> Case:
 def test_tables_read_whole_pass_and_a_first_drill_says_that_nothing_was_compared() -> None:
     found = judge(fact(orders=table(), lines=table(1_204_328)), CASE)
     assert found.verdict is Verdict.PASSED
-    assert found.reason == "every one of 2 tables was read whole"
+    assert found.reason == "2 tables read whole"
     assert found.coverage == (
         "read 2 of 2 tables, 1,204,331 rows, 2.0 MB; compared 0 of 2: first drill of this point"
     )
@@ -45,7 +45,7 @@ def test_tables_read_whole_pass_and_a_first_drill_says_that_nothing_was_compared
 def test_tables_that_equal_the_other_restore_pass() -> None:
     found = judge(fact(orders=table()), beside(fact(orders=table())))
     assert found.verdict is Verdict.PASSED
-    assert found.reason == "every one of 1 tables was read whole, 1 equal the other restore's"
+    assert found.reason == "1 table read whole, 1 equal to the other restore's"
     assert found.coverage.endswith("; compared 1 of 1")
 
 
@@ -85,7 +85,7 @@ def test_a_damaged_table_fails_and_names_the_block() -> None:
 def test_a_table_that_could_not_be_read_is_inconclusive_even_if_it_counted_no_rows() -> None:
     found = judge(fact(orders=table(0, 0, unread=REFUSED)), CASE)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.reason == "1 tables could not be read whole: shop.orders: permission denied (42501)"
+    assert found.reason == "not read whole: shop.orders: permission denied (42501)"
     assert found.damaged == 0
 
 
@@ -117,7 +117,7 @@ def test_a_reference_that_says_nothing_leaves_a_baseline(reference: SweepFact) -
     required = replace(case, checks=Checks(rows=Rows(compared="required")))
     found = judge(fact(orders=table()), required)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.reason == "1 tables have nothing to be compared with"
+    assert found.reason == "nothing to compare 1 table with"
 
 
 def test_tables_that_hold_no_rows_of_the_backup_are_counted_apart() -> None:

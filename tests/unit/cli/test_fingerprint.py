@@ -37,10 +37,10 @@ def files(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (("a", "a"), 0, "2 tables are equal"),
+        (("a", "a"), 0, "no difference, 2 tables compared"),
         (("a", "b"), 1, "3 rows in A, 4 rows in B"),
         (("a", "more"), 1, "database only in B"),
-        (("a", "more", "--database", "shop"), 0, "2 tables are equal"),
+        (("a", "more", "--database", "shop"), 0, "no difference, 2 tables compared"),
         (("a", "blind"), 3, "not read: shop: s.u: permission denied (42501)"),
         (("b", "blind"), 1, "not read: shop: s.u: permission denied (42501)"),
     ],
