@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pgdrill import drill, ledger, outcome, points
+from pgdrill import drill, ledger, outcome, taking
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.errors import Broken, DrillError
@@ -125,7 +125,7 @@ def _production(lab: Lab, console: Console, tick: Tick, conduct: Conduct, life: 
 
 def _play(stage: Stage) -> list[Act]:
     with step(stage.console, "taking a snapshot, production sealed before and after") as says:
-        point = points.take(stage.cell, stage.database, ALL, stage.tick, says)
+        point = taking.take(stage.cell, stage.database, ALL, stage.tick, says)
     return [_healthy(stage, point), _to_a_moment(stage), _sabotaged(stage, point)]
 
 

@@ -1,11 +1,11 @@
-"""The only module that calls KMS: derives a drill's password, so that nothing has to store one."""
+"""The only module that calls KMS: derives a drill's password, so that nothing has to store one; looks at keys."""
 
 import base64
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pgdrill.errors import Unavailable
+from pgdrill.errors import NotRunnable, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -36,3 +36,26 @@ class Keys:
                 hint="check mac_key in the plan: an enabled HMAC_256 key that this role may call GenerateMac on",
             ) from error
         return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+    def customer_managed(self, key: str) -> bool:
+        """Tell whether a key is one of the account's own, not one that AWS manages for a service.
+
+        Raises:
+            NotRunnable: the key is not there, or this role may not describe it.
+            Unavailable: KMS did not answer.
+        """
+        if ":alias/aws/" in key or key.startswith("alias/aws/"):
+            return False
+        try:
+            described = self._client.describe_key(KeyId=key)["KeyMetadata"]
+        except ClientError as error:
+            raise NotRunnable(
+                f"key {key!r} cannot be looked at: {error.response['Error']['Code']}",
+                hint="check that it exists and that this role may call DescribeKey on it",
+            ) from error
+        except BotoCoreError as error:
+            raise Unavailable(
+                f"key {key!r} cannot be looked at: {type(error).__name__}",
+                hint="check that KMS is reachable from here: its endpoint, AWS_ENDPOINT_URL, credentials",
+            ) from error
+        return described.get("KeyManager") == "CUSTOMER"

@@ -1,104 +1,35 @@
-"""Recovery points: takes a snapshot with its seals, lists what there is, chooses one.
+"""Recovery points: what there is to restore from, and which one is meant. Reads RDS and changes nothing."""
 
-Talks to production only to seal it, through the sealing role; to RDS and the store otherwise.
-"""
+from datetime import UTC, datetime
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from pgdrill import seal
 from pgdrill.cell import Cell
-from pgdrill.checks.check import Check
-from pgdrill.errors import Broken, NotRunnable, PlanError, Unavailable
-from pgdrill.model import Clock, PointKind, RecoveryPoint
+from pgdrill.errors import NotRunnable, PlanError
+from pgdrill.model import PointKind, RecoveryPoint
 from pgdrill.plan import DatabasePlan, Plan
-
-# How often a snapshot in the making is asked for, and how long at most: hours on a large first snapshot.
-POLL = 0.25
-POLL_MOST = 15.0
-PATIENCE = timedelta(hours=4)
-
-Tick = Callable[[float], Clock]
+from pgdrill.snapshots import Snapshot
 
 
-def identifier(plan: Plan, database: DatabasePlan, now: datetime) -> str:
-    """Derive the snapshot's name from the moment, so that the same request makes the same snapshot."""
-    return f"{plan.point_prefix(database)}{now.astimezone(UTC):%Y%m%dt%H%M%Sz}"
+def held(cell: Cell, database: DatabasePlan) -> list[Snapshot]:
+    """Return the snapshots of a database in this region, in any state, oldest first.
 
-
-def take(
-    cell: Cell,
-    database: DatabasePlan,
-    checks: Sequence[Check[Any]],
-    tick: Tick,
-    report: Callable[[str], None],
-) -> RecoveryPoint:
-    """Seal production, take a snapshot, wait until it is available, and seal again.
-
-    `tick(seconds)` waits and returns the clock of the next step.
-
-    Raises:
-        NotRunnable: RDS or the secret refused.
-        Broken: the snapshot failed, was deleted meanwhile, or did not become available in time.
+    Those of an earlier instance of the same name are left out, since its data is not this one's. Which instance
+    counts, the running one says, and where there is none, as in the DR region, the newest snapshot.
     """
-    clock = tick(0)
-    name = identifier(cell.plan, database, clock.now)
-    started = clock.now
-    report(f"sealing {database.instance}")
-    seal.keep(
-        cell.store, seal.take(cell.production(database, clock), checks, database.name, name, clock), "before"
-    )
-    tags = cell.plan.tags.model_dump() | {
-        "ManagedBy": "pgdrill",
-        "PgDrillRole": "point",
-        "PgDrillDatabase": database.name,
-        "PgDrillSlot": f"{clock.now:%Y-%m-%dT%H%M%SZ}",
-    }
-    wait = POLL
-    asked = False
-    while True:
-        if not asked:
-            asked = _ask(cell, database, name, tags, report)
-        found = cell.rds.snapshot(name) if asked else None
-        if found and found[1]:
-            break
-        if asked and (found is None or found[0] in {"failed", "deleting"}):
-            raise Broken(
-                f"snapshot {name!r} is {found[0] if found else 'gone'}",
-                hint="see the events of RDS for this snapshot; then take another",
-            )
-        if clock.now - started > PATIENCE:
-            raise Broken(
-                f"snapshot {name!r} is not available after {PATIENCE}",
-                hint="see its status and the events of RDS; the next slot takes another",
-            )
-        report(f"snapshot {name}: {found[0] if found else 'waiting for the instance'}")
-        clock = tick(wait)
-        wait = min(POLL_MOST, wait * 1.5)
-    clock = tick(0)
-    report(f"sealing {database.instance} again")
-    seal.keep(
-        cell.store, seal.take(cell.production(database, clock), checks, database.name, name, clock), "after"
-    )
-    return found[1]
-
-
-def _ask(
-    cell: Cell, database: DatabasePlan, name: str, tags: dict[str, str], report: Callable[[str], None]
-) -> bool:
-    """Ask for the snapshot; a busy instance is asked again later."""
-    try:
-        cell.rds.take(database.instance, name, tags)
-    except Unavailable as error:
-        report(error.message)
-        return False
-    return True
+    snapshots = cell.snapshots.of(database.instance)
+    instance = cell.rds.instance(database.instance)
+    usable = [snapshot for snapshot in snapshots if snapshot.usable]
+    resource = instance.resource_id if instance else usable[-1].resource if usable else None
+    return [snapshot for snapshot in snapshots if snapshot.resource == resource]
 
 
 def usable(cell: Cell, database: DatabasePlan) -> list[RecoveryPoint]:
     """Return the snapshots of a database that can be restored from, oldest first."""
-    return cell.rds.snapshots(database.instance)
+    return [snapshot.point() for snapshot in held(cell, database) if snapshot.usable]
+
+
+def is_ours(snapshot: Snapshot, plan: Plan, database: DatabasePlan) -> bool:
+    mark = snapshot.mark
+    return mark is not None and (mark.suffix, mark.database) == (plan.stack.suffix, database.name)
 
 
 def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
@@ -114,18 +45,19 @@ def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
     moment = _moment(wanted)
     if wanted == "restorable" or moment is not None:
         return _in_window(cell, database, moment)
-    points = usable(cell, database)
-    ours = [p for p in points if p.id.startswith(cell.plan.point_prefix(database))]
     if wanted in {"latest", "oldest"}:
-        if not points:
+        there = [snapshot for snapshot in held(cell, database) if snapshot.usable]
+        ours = [snapshot for snapshot in there if is_ours(snapshot, cell.plan, database)]
+        if not there:
             raise NotRunnable(
                 f"database {database.name!r} has no snapshot to restore from",
                 hint="take one with: pgdrill point take",
             )
-        return (ours or points)[-1 if wanted == "latest" else 0]
-    for point in points:
-        if point.id == wanted:
-            return point
+        return (ours or there)[-1 if wanted == "latest" else 0].point()
+    # By its name, a point of an earlier instance may be meant as well.
+    for snapshot in cell.snapshots.of(database.instance):
+        if snapshot.id == wanted and snapshot.usable:
+            return snapshot.point()
     if any(character in wanted for character in " /:."):
         raise PlanError(
             f"{wanted!r} is not a recovery point",
@@ -159,6 +91,7 @@ def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> R
         kind=PointKind.PITR,
         region=cell.rds.region,
         source=database.instance,
+        resource=instance.resource_id,
         recovers_to=target,
         engine_version=instance.engine_version,
         storage_gb=instance.storage_gb,

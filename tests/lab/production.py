@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from pgdrill import conduct, drill, ledger, points
+from pgdrill import conduct, drill, ledger, taking
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.database import Address, Server
@@ -100,7 +100,7 @@ class Production:
 
     def take(self) -> RecoveryPoint:
         self.beat()
-        return points.take(self.cell, self.database, ALL, tick, lambda _: None)
+        return taking.take(self.cell, self.database, ALL, tick, lambda _: None)
 
     def execute(self, statement: str, database: str = "shop") -> None:
         with shop.connect(self.master, database) as session:

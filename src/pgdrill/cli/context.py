@@ -7,7 +7,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import BaseModel
@@ -26,6 +26,9 @@ PlanOption = Annotated[
 DatabaseOption = Annotated[
     str | None,
     typer.Option("--database", help="Which database of the plan; may be left out if there is one."),
+]
+CellOption = Annotated[
+    Literal["primary", "dr"], typer.Option("--cell", help="In which region: the plan's primary or dr.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines on standard output.")]
 DEFAULT_PLAN = Path("pgdrill.toml")
@@ -47,8 +50,10 @@ def tick(wait: float) -> Clock:
     return clock()
 
 
-def open_cell(plan: Path) -> Cell:
-    return Cell.open(Plan.load(plan))
+def open_cell(plan: Path, cell: Literal["primary", "dr"] = "primary") -> Cell:
+    """Open one of the plan's two cells. Nothing in it calls the other's region."""
+    loaded = Plan.load(plan)
+    return Cell.open(loaded, loaded.dr if cell == "dr" else loaded.primary)
 
 
 def print_json(value: BaseModel | JSON) -> None:

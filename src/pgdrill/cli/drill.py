@@ -11,6 +11,7 @@ from pgdrill import conduct, drill
 from pgdrill.cell import Cell
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
+    CellOption,
     DatabaseOption,
     JsonOption,
     PlanOption,
@@ -39,10 +40,11 @@ def run(
             "--point", help="latest, oldest, restorable, a snapshot's id, or a UTC time in the PITR window."
         ),
     ] = "latest",
+    where: CellOption = "primary",
     as_json: JsonOption = False,
 ) -> int:
     """Run one drill and print its verdict. Exit status: 0 passed, 1 failed, 2 not runnable, 3 inconclusive."""
-    cell = open_cell(plan)
+    cell = open_cell(plan, where)
     begun = drill.begin(
         cell.plan,
         cell.plan.database(database),
@@ -60,10 +62,11 @@ def resume(
     identifier: Annotated[str, typer.Argument(metavar="DRILL", help="The drill's id.")],
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
+    where: CellOption = "primary",
     as_json: JsonOption = False,
 ) -> int:
     """Continue a drill that was cut off, from its last finished step."""
-    cell = open_cell(plan)
+    cell = open_cell(plan, where)
     found = conduct.resume(cell, cell.plan.database(database).name, identifier)
     return _conduct(cell, found, as_json=as_json)
 
@@ -74,10 +77,11 @@ def reap(
     one: Annotated[
         str | None, typer.Option("--drill", help="End this drill, although its lease has not expired.")
     ] = None,
+    where: CellOption = "primary",
     as_json: JsonOption = False,
 ) -> None:
     """Delete temporary instances whose lease has expired, and nothing else."""
-    cell = open_cell(plan)
+    cell = open_cell(plan, where)
     gone = conduct.reap(cell, clock().now, one, tick, lambda text: err.print(text, markup=False))
     if as_json:
         print_json([lease.model_dump(mode="json") for lease in gone])
