@@ -24,6 +24,7 @@ from pgdrill.errors import NotRunnable
 from pgdrill.lab import cluster, postgres, sabotage, tls
 from pgdrill.lab.door import Doorway, Handler
 from pgdrill.lab.faults import Faults
+from pgdrill.lab.neighbours import Emulated
 from pgdrill.lab.rds.service import Rds
 from pgdrill.lab.rds.state import LabSettings
 from pgdrill.lab.record import Record
@@ -48,6 +49,7 @@ def main(directory: Path, listener: int) -> None:
             amcheck=record.settings.amcheck == "granted", archive_every=record.settings.archive_every
         ),
         vpc_of=lambda region, subnet: _vpc_of(account, region, subnet),
+        neighbours=Emulated(account, record.regions[0], os.environ["AWS_ENDPOINT_URL"]),
     )
     try:
         rds.load()

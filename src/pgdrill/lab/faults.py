@@ -12,7 +12,9 @@ from pydantic import Field, ValidationError
 from pgdrill.errors import PlanError
 from pgdrill.model import JSON, Model
 
-Transition = Literal["create", "restore", "snapshot", "copy", "modify", "reboot", "stop", "start", "delete"]
+Transition = Literal[
+    "create", "restore", "snapshot", "copy", "modify", "reboot", "stop", "start", "delete", "export"
+]
 
 
 class Failure(Model):

@@ -3,6 +3,7 @@
 The same calls would make it in AWS. Nothing here knows that it talks to a lab; the endpoint comes from outside.
 """
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ SUFFIX = "lab"
 TAGS = {"Environment": "lab", "Owner": "you", "CostCenter": "none", "ManagedBy": "pgdrill"}
 MAC_KEY = f"alias/pgdrill-{SUFFIX}-mac"
 STORAGE_KEY = f"alias/pgdrill-{SUFFIX}-storage"
+EXPORTS_KEPT = 30  # days; what S3 removes is gone a day later at the latest
 NETWORKS = {"production": "10.10.0.0/16", "drill": "10.20.0.0/16"}
 
 Clients = Callable[[str, str], Any]
@@ -37,6 +39,8 @@ class World(Model):
 
     region: str
     evidence_bucket: str
+    archive_bucket: str
+    export_role: str
     mac_key: str
     storage_key: str
     production: Network
@@ -69,15 +73,25 @@ def make(clients: Clients, region: str, dr_region: str, *, family: str) -> tuple
 
 
 def _world(clients: Clients, region: str, family: str) -> World:
-    kms, s3, ec2, rds = (clients(service, region) for service in ("kms", "s3", "ec2", "rds"))
+    kms, s3, ec2, rds, iam = (clients(service, region) for service in ("kms", "s3", "ec2", "rds", "iam"))
     mac_key = _key(
         kms, MAC_KEY, "derives drill passwords", KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC"
     )
     storage_key = _key(kms, STORAGE_KEY, "encrypts databases, snapshots and evidence")
-    bucket = f"pgdrill-{SUFFIX}-evidence-{region}"
-    _bucket(s3, bucket, region, storage_key)
+    bucket, archive = (f"pgdrill-{SUFFIX}-{purpose}-{region}" for purpose in ("evidence", "archive"))
+    for name in (bucket, archive):
+        _bucket(s3, name, region, storage_key)
+    _expire(s3, archive)
     networks = {purpose: _network(ec2, rds, region, purpose, family) for purpose in NETWORKS}
-    return World(region=region, evidence_bucket=bucket, mac_key=mac_key, storage_key=storage_key, **networks)
+    return World(
+        region=region,
+        evidence_bucket=bucket,
+        archive_bucket=archive,
+        export_role=_export_role(iam, region, archive, storage_key),
+        mac_key=mac_key,
+        storage_key=storage_key,
+        **networks,
+    )
 
 
 def _key(kms: "KMSClient", alias: str, purpose: str, **kind: Any) -> str:
@@ -99,6 +113,47 @@ def _bucket(s3: "S3Client", name: str, region: str, key: str) -> None:
     rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
     s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
     s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": _tags()})
+
+
+def _expire(s3: "S3Client", bucket: str) -> None:
+    """Let exports go after 30 days, their older versions and what was never uploaded whole as well."""
+    rule: Any = {
+        "ID": "exports",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "Expiration": {"Days": EXPORTS_KEPT},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+
+
+def _export_role(iam: Any, region: str, bucket: str, key: str) -> str:
+    """Make the role that RDS writes exports under; return its ARN. IAM has no regions, so its name has one."""
+    name = f"pgdrill-{SUFFIX}-export-{region}"
+    trust = _policy({"Principal": {"Service": "export.rds.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust), Tags=_tags())["Role"]
+    arn = f"arn:aws:s3:::{bucket}"
+    files = {
+        "Action": [
+            "s3:PutObject*",
+            "s3:GetObject*",
+            "s3:ListBucket",
+            "s3:DeleteObject*",
+            "s3:GetBucketLocation",
+        ],
+        "Resource": [arn, f"{arn}/*"],
+    }
+    keys = {"Action": ["kms:GenerateDataKey*", "kms:Decrypt", "kms:DescribeKey"], "Resource": key}
+    iam.put_role_policy(
+        RoleName=name, PolicyName="write-exports", PolicyDocument=json.dumps(_policy(files, keys))
+    )
+    return str(role["Arn"])
+
+
+def _policy(*statements: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy that allows what its statements say."""
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **one} for one in statements]}
 
 
 def _network(ec2: Any, rds: "RDSClient", region: str, purpose: str, family: str) -> Network:
@@ -203,6 +258,8 @@ region = "{world.region}"
 evidence_bucket = "{world.evidence_bucket}"
 mac_key = "{MAC_KEY}"  # an HMAC key: every drill's password is derived with it, none is stored
 storage_key = "{STORAGE_KEY}"
+archive_bucket = "{world.archive_bucket}"  # exports, for 30 days
+export_role = "{world.export_role}"
 
 [{name}.place]{" " * (18 - len(name))}# where a temporary instance is put; nothing is left to RDS's defaults
 subnet_group = "{world.drill.name}"

@@ -5,7 +5,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 from pgdrill.lab.cluster import Cluster
-from pgdrill.lab.rds import backups, copies, events, instances
+from pgdrill.lab.rds import backups, copies, events, exports, instances
 from pgdrill.lab.rds.records import Instance
 from pgdrill.lab.rds.state import RUNNING, State
 
@@ -20,6 +20,7 @@ def load(state: State) -> None:
         state.instances,
         state.snapshots,
         state.retained,
+        state.exports,
         state.subnet_groups,
         state.parameter_groups,
     ):
@@ -29,6 +30,7 @@ def load(state: State) -> None:
         if snapshot.status in copies.IN_FLIGHT:
             shutil.rmtree(state.base(snapshot), ignore_errors=True)
             state.update_snapshot(snapshot, status="failed")
+    exports.settle(state)
     _sweep(state)
     with ThreadPoolExecutor(max_workers=4) as pool:
         for done in [pool.submit(_take_up, state, instance) for instance in state.instances.all()]:
@@ -40,7 +42,7 @@ def _sweep(state: State) -> None:
     kept = {snapshot.uid for snapshot in state.snapshots.all()}
     kept |= {instance.resource_id for instance in state.instances.all()}
     kept |= {retained.identifier for retained in state.retained.all()}
-    for folder in ("snapshots", "instances"):
+    for folder in ("snapshots", "instances", "exports"):
         for path in (state.directory / folder).glob("*"):
             if path.name not in kept:
                 Cluster(path, state.binaries).destroy()

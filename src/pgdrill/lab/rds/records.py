@@ -104,6 +104,26 @@ class Snapshot(Record):
     source_region: str | None = None
 
 
+class Export(Record):
+    """An export task. `uid` names the directory of its throw-away cluster; `warning` is JSON."""
+
+    uid: str
+    source_arn: str
+    only: tuple[str, ...] = ()
+    bucket: str
+    prefix: str
+    role: str
+    key: str
+    status: str = "STARTING"
+    progress: int = 0
+    snapshot_at: Moment
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    extracted_gb: int = 0
+    failure: str = ""
+    warning: str = ""
+
+
 class Retained(Record):
     """The automated backups of a deleted instance; `identifier` is its resource id."""
 

@@ -19,6 +19,7 @@ from pgdrill.lab.rds import (
     changes,
     copies,
     events,
+    exports,
     instances,
     lifecycle,
     parameter_groups,
@@ -28,6 +29,7 @@ from pgdrill.lab.rds import (
     tags,
     wire,
 )
+from pgdrill.lab.rds.neighbours import Neighbours, Nobody
 from pgdrill.lab.rds.records import Instance
 from pgdrill.lab.rds.state import LabSettings, State
 from pgdrill.lab.rds.wire import RdsError, Request, Response, Result
@@ -40,6 +42,7 @@ Operation = Callable[[State, str, Request], Result]
 
 OPERATIONS: dict[str, Operation] = {
     "AddTagsToResource": tags.add,
+    "CancelExportTask": exports.cancel,
     "CopyDBSnapshot": copies.create,
     "CreateDBInstance": instances.create,
     "CreateDBParameterGroup": parameter_groups.create,
@@ -59,6 +62,7 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeDBSnapshots": snapshots.describe,
     "DescribeDBSubnetGroups": subnet_groups.describe,
     "DescribeEvents": events.describe,
+    "DescribeExportTasks": exports.describe,
     "ListTagsForResource": tags.listed,
     "ModifyDBInstance": changes.modify,
     "ModifyDBParameterGroup": parameter_groups.modify,
@@ -68,6 +72,7 @@ OPERATIONS: dict[str, Operation] = {
     "RestoreDBInstanceFromDBSnapshot": restores.from_snapshot,
     "RestoreDBInstanceToPointInTime": restores.to_point_in_time,
     "StartDBInstance": changes.start,
+    "StartExportTask": exports.start,
     "StopDBInstance": changes.stop,
 }
 
@@ -89,6 +94,7 @@ class Rds:
         default_region: str,
         settings: LabSettings | None = None,
         vpc_of: Callable[[str, str], str | None] = lambda _region, _subnet: None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self._default_region = default_region
         self._state = State(
@@ -99,6 +105,7 @@ class Rds:
             account=account,
             publish=publish,
             vpc_of=vpc_of,
+            neighbours=neighbours or Nobody(),
             settings=settings or LabSettings(),
         )
 

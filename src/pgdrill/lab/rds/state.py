@@ -17,8 +17,10 @@ from pgdrill.lab.cluster import Cluster
 from pgdrill.lab.faults import Faults, Transition
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.rds import listing
+from pgdrill.lab.rds.neighbours import Neighbours
 from pgdrill.lab.rds.records import (
     Event,
+    Export,
     Instance,
     ParameterGroup,
     Record,
@@ -78,6 +80,7 @@ class State:
         account: str,
         publish: Callable[[str, dict[str, Any]], None],
         vpc_of: Callable[[str, str], str | None],
+        neighbours: Neighbours,
         settings: LabSettings,
     ) -> None:
         self.directory = directory
@@ -87,6 +90,7 @@ class State:
         self.account = account
         self.publish = publish
         self.vpc_of = vpc_of
+        self.neighbours = neighbours
         self.settings = settings
         self.lock = threading.RLock()
         self.closing = threading.Event()
@@ -94,6 +98,7 @@ class State:
         self.instances = Table(records / "instances", Instance)
         self.snapshots = Table(records / "snapshots", Snapshot)
         self.retained = Table(records / "retained", Retained)
+        self.exports = Table(records / "exports", Export)
         self.subnet_groups = Table(records / "subnet-groups", SubnetGroup)
         self.parameter_groups = Table(records / "parameter-groups", ParameterGroup)
         self.events: list[Event] = []
