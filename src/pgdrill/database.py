@@ -5,7 +5,7 @@ step's clock, and pinned to settings under which equal rows give equal digests.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,9 @@ PINNED = {
     "idle_in_transaction_session_timeout": "15min",
     "application_name": "pgdrill",
 }
+
+# In production, where nobody may have to wait for a seal.
+SEALING = {"default_transaction_read_only": "on", "lock_timeout": "1s", "statement_timeout": "10s"}
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -141,6 +144,16 @@ class Server:
             yield session
 
     @contextmanager
+    def sealing(self) -> Iterator["Server"]:
+        """Give the server as a seal reads it: one connection and one read-only transaction a database.
+
+        A lock is waited for a second at most, and no statement takes longer than ten. Between two statements the
+        transaction holds neither a snapshot nor a lock on a table, so that nothing in production waits for it.
+        """
+        with ExitStack() as ends:
+            yield _Sealing(self, ends)
+
+    @contextmanager
     def _open(self, database: str, settings: dict[str, str]) -> Iterator[Connection]:
         left = max(1.0, self.clock.remaining())
         bounded = PINNED | {"statement_timeout": str(int(left * 1000))} | settings
@@ -178,14 +191,39 @@ def settled(session: Connection, query: sql.SQL | sql.Composed) -> list[tuple[An
     """Return what a query of catalogs finds, asking again where an object was dropped under it.
 
     PostgreSQL prints definitions from the present, not from the query's snapshot, and calls it an internal error
-    when there is none any more. Outside a transaction only.
+    when there is none any more. It locks what it prints, and the rollback gives that back at once.
     """
-    for _ in range(ATTEMPTS - 1):
+    for attempt in range(ATTEMPTS):
         try:
-            return session.execute(query).fetchall()
+            with session.transaction(force_rollback=True):
+                return session.execute(query).fetchall()
         except psycopg.errors.InternalError_:
-            continue
-    return session.execute(query).fetchall()
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError(ATTEMPTS)
+
+
+class _Sealing(Server):
+    """The same server through one transaction a database, all of them ended by `ends`.
+
+    A savepoint that is rolled back ends each use, which releases what the use has locked.
+    """
+
+    def __init__(self, server: Server, ends: ExitStack) -> None:
+        super().__init__(server.address, server.clock)
+        self._ends = ends
+        self._sessions: dict[str, Connection] = {}
+
+    @contextmanager
+    def session(self, database: str, *, write: bool = False) -> Iterator[Connection]:
+        if write:
+            raise ValueError("a seal changes nothing")
+        if database not in self._sessions:
+            session = self._ends.enter_context(self._open(database, SEALING))
+            self._ends.enter_context(session.transaction(force_rollback=True))
+            self._sessions[database] = session
+        with self._sessions[database].transaction(force_rollback=True):
+            yield self._sessions[database]
 
 
 def quoted(*parts: str) -> sql.Composed:

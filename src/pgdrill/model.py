@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 JSON = Any
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
@@ -178,7 +178,9 @@ class Seal(Model):
     """Facts measured in production around a snapshot by the same functions that measure a restored copy.
 
     `facts` maps a check's name to its fact as JSON; they held at some moment from `taken_at` to `done_at`.
-    `point` is the recovery point's id.
+    `point` is the recovery point's id, `resource` RDS's own id of the instance, which a replacement of the same
+    name does not have. `estimates` are production's own guesses of rows, by database and table. `number` counts a
+    database's seals from 1, and `previous` is the digest of the one before.
     """
 
     point: str
@@ -186,6 +188,10 @@ class Seal(Model):
     taken_at: Moment
     done_at: Moment
     facts: dict[str, JSON]
+    resource: str | None = None
+    estimates: dict[str, dict[str, int]] = Field(default_factory=dict)
+    number: int = 1
+    previous: str | None = None
 
 
 class Beat(Model):

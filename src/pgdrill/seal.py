@@ -1,28 +1,65 @@
 """Seals: facts of production around a recovery point, so that a restored copy is never compared with live data.
 
-Measured by the very functions that measure the restored copy. Reads production's catalogs and counters in
-short read-only statements, no table; writes one object to the store.
+Measured by the very functions that measure the restored copy. Reads production's catalogs and counters in one
+short read-only transaction a database, no table; writes one object to the store, chained to the one before.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 import psycopg
+from pydantic import ValidationError
 
 from pgdrill.checks.check import Case, Check
 from pgdrill.database import Server
 from pgdrill.errors import Unavailable
-from pgdrill.model import Clock, PointKind, RecoveryPoint, Seal
+from pgdrill.model import Clock, Model, PointKind, RecoveryPoint, Seal
 from pgdrill.plan import Checks
+from pgdrill.relations import qualified
 from pgdrill.store import Store
 
 Phase = Literal["before", "after"]
+PHASES: tuple[Phase, ...] = ("before", "after")
 _TIME = "%Y%m%dT%H%M%S%fZ"
 
 
-def take(server: Server, checks: Sequence[Check[Any]], database: str, point: str, clock: Clock) -> Seal:
-    """Measure every sealed check on production.
+# Of what vacuum or analyze has seen; -1 says that neither has been there yet.
+_ESTIMATES = """
+SELECT n.nspname, c.relname, c.reltuples::bigint FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND c.reltuples >= 0
+    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+
+
+class Fault(StrEnum):
+    UNREADABLE = "unreadable"
+    ALTERED = "altered"
+    DROPPED = "dropped"
+    FORKED = "forked"
+
+
+class Break(Model):
+    """Where the chain of a database's seals does not hold: at which object of the store, how, what shows it."""
+
+    key: str
+    fault: Fault
+    what: str
+
+
+def take(
+    server: Server,
+    checks: Sequence[Check[Any]],
+    database: str,
+    point: str,
+    clock: Clock,
+    *,
+    resource: str | None = None,
+) -> Seal:
+    """Measure every sealed check on production. `resource` is RDS's own id of the instance, `DbiResourceId`.
 
     Raises:
         Unavailable: production did not answer, or not in time. A seal is whole or not made.
@@ -31,21 +68,100 @@ def take(server: Server, checks: Sequence[Check[Any]], database: str, point: str
     sealed = [check for check in checks if check.sealed]
     case = Case(checks=Checks(), asked=frozenset(check.name for check in sealed), sealing=True)
     try:
-        facts = {check.name: check.measure(server, case).model_dump(mode="json") for check in sealed}
+        with server.sealing() as production:
+            facts = {check.name: check.measure(production, case).model_dump(mode="json") for check in sealed}
+            estimates = {name: _estimates(production, name) for name in production.databases()}
     except psycopg.Error as error:
         # Without the server's message: it may quote what it was about.
         raise Unavailable(
             f"database {database!r} could not be sealed: {type(error).__name__}",
-            hint="look at the server's load and locks; the snapshot is not taken without its seal",
+            hint="look at the server's load, and for sessions that hold a lock on a table for long; then try again",
         ) from error
-    return Seal(point=point, database=database, taken_at=taken_at, done_at=clock.at(), facts=facts)
+    return Seal(
+        point=point,
+        database=database,
+        taken_at=taken_at,
+        done_at=clock.at(),
+        facts=facts,
+        resource=resource,
+        estimates=estimates,
+    )
+
+
+def _estimates(server: Server, database: str) -> dict[str, int]:
+    with server.session(database) as session:
+        return {qualified(schema, name): rows for schema, name, rows in session.execute(_ESTIMATES)}
 
 
 def keep(store: Store, seal: Seal, phase: Phase) -> str:
-    """Store a seal and return its key, which sorts by time."""
-    key = f"{_prefix(seal.database)}{seal.taken_at.strftime(_TIME)}-{phase}-{seal.point}.json"
+    """Store a seal, chained to the newest one there is, and return its key, which sorts by time."""
+    keys = list(store.keys(_prefix(seal.database)))
+    last = store.get(keys[-1]) if keys else None
+    if last is not None:
+        before = _parsed(last)
+        number = (before.number if before else len(keys)) + 1
+        seal = seal.model_copy(update={"number": number, "previous": _digest(last)})
+    key = _key(seal, phase)
     store.put(key, seal.model_dump_json().encode())
     return key
+
+
+def there(store: Store, database: str, point: str, phase: Phase, since: datetime | None = None) -> bool:
+    """Tell whether a point has a seal of its own, taken at or after `since`."""
+    prefix = _prefix(database)
+    after = f"{prefix}{since.strftime(_TIME)}" if since else ""
+    return any(key.endswith(f"-{phase}-{point}.json") for key in store.keys(prefix, after))
+
+
+# The chain -------------------------------------------------------------------------------------------------
+
+
+def broken(store: Store, database: str) -> list[Break]:
+    """Return every break in the chain of a database's seals, oldest first; none where all are as they were written.
+
+    That the newest seal was altered, or is gone, only the next one will show.
+    """
+    return list(_breaks([(key, store.get(key) or b"") for key in store.keys(_prefix(database))]))
+
+
+def _breaks(stored: Sequence[tuple[str, bytes]]) -> Iterator[Break]:
+    number, digest, at = 0, None, ""
+    for key, body in stored:
+        seal = _parsed(body)
+        if seal is None:
+            yield Break(key=key, fault=Fault.UNREADABLE, what="is not a seal")
+            number, digest, at = number + 1, _digest(body), key
+            continue
+        if key not in {_key(seal, phase) for phase in PHASES}:
+            yield Break(key=key, fault=Fault.ALTERED, what="holds another seal than its key says")
+        if seal.number > number + 1:
+            what = f"is number {seal.number} and comes after number {number}"
+            yield Break(key=key, fault=Fault.DROPPED, what=what)
+        elif seal.number <= number:
+            what = f"is number {seal.number}, as another is: two were taken at once"
+            yield Break(key=key, fault=Fault.FORKED, what=what)
+        elif seal.previous != digest:
+            what = f"has SHA-256 {digest}, the seal after it says {seal.previous}"
+            yield Break(key=at or key, fault=Fault.ALTERED, what=what)
+        number, digest, at = seal.number, _digest(body), key
+
+
+def _parsed(body: bytes) -> Seal | None:
+    try:
+        return Seal.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _key(seal: Seal, phase: Phase) -> str:
+    return f"{_prefix(seal.database)}{seal.taken_at.strftime(_TIME)}-{phase}-{seal.point}.json"
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+# Around a point --------------------------------------------------------------------------------------------
 
 
 def around(store: Store, database: str, point: RecoveryPoint) -> tuple[Seal | None, Seal | None]:
@@ -62,11 +178,13 @@ def around(store: Store, database: str, point: RecoveryPoint) -> tuple[Seal | No
 
 
 def _own(store: Store, keys: list[str], phase: str, point: str) -> Seal | None:
-    """Return the seal nearest to the snapshot: a retry may have made several."""
+    """Return a seal that was surely taken on that side of the snapshot; tries at once may have made several.
+
+    Whoever asked for the snapshot had finished its seal: the one done first precedes the snapshot, whoever made it.
+    """
     mine = [key for key in keys if key.endswith(f"-{phase}-{point}.json")]
-    if not mine:
-        return None
-    return _read(store, mine[-1] if phase == "before" else mine[0])
+    seals = [seal for key in mine if (seal := _read(store, key)) is not None]
+    return min(seals, key=lambda seal: seal.done_at, default=None)
 
 
 def _last_before(store: Store, keys: list[str], moment: datetime) -> Seal | None:

@@ -1,4 +1,7 @@
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+import pytest
 
 from pgdrill import seal
 from pgdrill.model import PointKind, RecoveryPoint, Seal
@@ -68,11 +71,85 @@ def test_a_snapshot_without_seals_lies_between_those_of_others() -> None:
     assert taken(seal.around(stored(), "shop", automated)) == [2, 60]
 
 
-def test_of_several_tries_the_seals_nearest_to_the_snapshot_count() -> None:
+def test_of_several_tries_the_seals_that_were_done_first_count() -> None:
     memory = stored()
     seal.keep(memory, made("p1", 1), "before")
-    assert taken(seal.around(memory, "shop", point("p1", PointKind.SNAPSHOT, 1.5))) == [1, 2]
+    seal.keep(memory, made("p1", 3), "after")
+    assert taken(seal.around(memory, "shop", point("p1", PointKind.SNAPSHOT, 1.5))) == [0, 2]
+
+
+def test_whether_a_point_has_its_seal_is_known_by_phase_and_time() -> None:
+    memory = stored()
+    assert seal.there(memory, "shop", "p2", "before")
+    assert seal.there(memory, "shop", "p2", "before", NOW + timedelta(minutes=60))
+    assert not seal.there(memory, "shop", "p2", "before", NOW + timedelta(minutes=61))
+    assert not seal.there(memory, "shop", "p3", "before")
 
 
 def test_a_database_without_seals_has_none() -> None:
     assert seal.around(Memory(), "shop", point("p1", PointKind.SNAPSHOT, 0)) == (None, None)
+
+
+KEYS = [
+    "seals/shop/20261122T060000000000Z-before-p1.json",
+    "seals/shop/20261122T060200000000Z-after-p1.json",
+    "seals/shop/20261122T070000000000Z-before-p2.json",
+    "seals/shop/20261122T070200000000Z-after-p2.json",
+]
+
+
+def found(memory: Memory) -> list[tuple[str, str]]:
+    return [(one.key, one.fault.value) for one in seal.broken(memory, "shop")]
+
+
+def test_seals_as_they_were_written_are_one_chain() -> None:
+    memory = stored()
+    assert sorted(memory.objects) == KEYS
+    seals = [Seal.model_validate_json(memory.objects[key]) for key in KEYS]
+    assert [one.number for one in seals] == [1, 2, 3, 4]
+    assert [one.previous for one in seals[1:]] == [
+        sha256(memory.objects[key]).hexdigest() for key in KEYS[:3]
+    ]
+    assert seals[0].previous is None
+    assert found(memory) == []
+    assert seal.broken(Memory(), "shop") == []
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_seal_that_was_altered_is_named(index: int) -> None:
+    memory = stored()
+    altered = Seal.model_validate_json(memory.objects[KEYS[index]]).model_copy(
+        update={"facts": {"settings": 1}}
+    )
+    memory.objects[KEYS[index]] = altered.model_dump_json().encode()
+    assert found(memory) == [(KEYS[index], "altered")]
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_seal_that_is_gone_shows_at_the_next(index: int) -> None:
+    memory = stored()
+    del memory.objects[KEYS[index]]
+    assert found(memory) == [(KEYS[index + 1], "dropped")]
+    assert seal.broken(memory, "shop")[0].what == f"is number {index + 2} and comes after number {index}"
+
+
+def test_a_seal_that_cannot_be_read_is_named_and_the_next_ones_still_count() -> None:
+    memory = stored()
+    memory.objects[KEYS[1]] = b"{}"
+    assert found(memory) == [(KEYS[1], "unreadable"), (KEYS[1], "altered")]
+    seal.keep(memory, made("p3", 120), "before")
+    assert found(memory) == [(KEYS[1], "unreadable"), (KEYS[1], "altered")]
+
+
+def test_a_seal_put_under_another_name_is_named() -> None:
+    memory = stored()
+    memory.objects[KEYS[3].replace("p2", "p9")] = memory.objects.pop(KEYS[3])
+    assert found(memory) == [(KEYS[3].replace("p2", "p9"), "altered")]
+
+
+def test_two_seals_taken_at_once_are_a_fork() -> None:
+    memory, other = stored(), stored()
+    key = seal.keep(other, made("p3", 120), "before")
+    seal.keep(memory, made("p4", 120.5), "before")
+    memory.objects[key] = other.objects[key]
+    assert [fault for _, fault in found(memory)] == ["forked"]

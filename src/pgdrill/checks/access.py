@@ -73,8 +73,12 @@ def opened(server: Server, database: str) -> Iterator[Access]:
 @contextmanager
 def readable(server: Server, database: str) -> Iterator[Connection]:
     """Open a session that writes nothing, holding on a leased copy the roles that reading it whole takes."""
-    with server.session(database, write=server.may_change) as session:
-        granted = _grant(session) if server.may_change else []
+    if not server.may_change:
+        with server.session(database) as session:
+            yield session
+        return
+    with server.session(database, write=True) as session:
+        granted = _grant(session)
         session.execute("SET default_transaction_read_only = on")
         try:
             yield session

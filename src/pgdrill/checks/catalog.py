@@ -47,6 +47,9 @@ def measure(server: Server, case: Case) -> CatalogFact:
         server.progress(f"catalog of {'the server' if name == SERVER else name}")
         with server.session(server.address.dbname if name == SERVER else name) as session:
             try:
+                if not case.sealing:
+                    # A definition is printed under a share lock on what it names; DDL is not waited for for long.
+                    session.execute("SET lock_timeout = '5s'")
                 objects[name] = _digests(
                     session, (catalog_sql.SHARED,) if name == SERVER else catalog_sql.KINDS
                 )
@@ -59,8 +62,6 @@ def measure(server: Server, case: Case) -> CatalogFact:
 
 
 def _digests(session: Connection, kinds: tuple[LiteralString, ...]) -> dict[str, str]:
-    # A definition is printed under a share lock on what it names; DDL under way is not waited for for long.
-    session.execute("SET lock_timeout = '5s'")
     found: dict[str, str] = {}
     for kind in kinds:
         query = sql.SQL(catalog_sql.COMMON) + sql.SQL(kind) + sql.SQL(catalog_sql.DIGEST)
