@@ -18,7 +18,8 @@ def _world(region: str) -> world.World:
         name="pgdrill-lab-drill", vpc="vpc-1", subnets=("subnet-1",), security_group="sg-1"
     )
     keys = {"mac_key": "arn:mac", "storage_key": "arn:storage"}
-    return world.World(region=region, evidence_bucket="bucket", production=network, drill=network, **keys)
+    buckets = {"evidence_bucket": "bucket", "archive_bucket": "archive", "export_role": "arn:role"}
+    return world.World(region=region, production=network, drill=network, **buckets, **keys)
 
 
 def test_a_directory_of_something_else_is_not_removed(tmp_path: Path) -> None:
