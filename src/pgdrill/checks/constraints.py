@@ -304,7 +304,7 @@ def judge(fact: ConstraintFact, _case: Case) -> Judgement:
     elif unproved:
         verdict = Verdict.INCONCLUSIVE
         reason = f"not checked: {named(unproved)}"
-        hint = "see that the master user may read the tables, and give the examination more time"
+        hint = _way_on(fact)
     elif not fact.complete:
         verdict = Verdict.INCONCLUSIVE
         reason = "the time ended before every constraint was checked"
@@ -320,6 +320,14 @@ def judge(fact: ConstraintFact, _case: Case) -> Judgement:
         damage=tuple((damage or unproved)[:LISTED]),
         damaged=len(damage),
     )
+
+
+def _way_on(fact: ConstraintFact) -> str:
+    """Say what to do about rules that could not be checked, by what kept them."""
+    rules = [rule for one in fact.databases.values() for rule in one.rules.values()]
+    if any(rule.problem and rule.problem.damage for rule in rules):
+        return "see what `heap` and `rows` say of the tables: what cannot be read cannot be checked"
+    return "see that the master user may read the tables, and give the examination more time"
 
 
 def _coverage(fact: ConstraintFact) -> str:

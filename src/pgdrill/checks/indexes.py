@@ -228,6 +228,8 @@ def judge(fact: IndexFact, case: Case) -> Judgement:
         verdict = Verdict.INCONCLUSIVE
         reason = f"not checked: {named(unproved)}"
         hint = "give the examination more time, or set checks.heapallindexed to false"
+        if any(index.problem and index.problem.damage for _, _, index in found):
+            hint = "see what `heap` and `rows` say of the tables: an index of a damaged table proves nothing"
     elif not fact.complete:
         verdict = Verdict.INCONCLUSIVE
         reason = "the time ended before every index was checked"

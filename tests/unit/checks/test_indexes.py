@@ -48,6 +48,10 @@ def test_an_index_whose_table_is_damaged_is_not_blamed() -> None:
     found = judge(fact(a=SOUND, b=problem("XX001", "block 5 of shop.orders")), CASE)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.reason == "not checked: shop.b: wrong: block 5 of shop.orders (XX001)"
+    assert (
+        found.hint
+        == "see what `heap` and `rows` say of the tables: an index of a damaged table proves nothing"
+    )
 
 
 def test_keys_that_differ_from_the_table_fail() -> None:
