@@ -145,10 +145,10 @@ class Server:
 
     @contextmanager
     def sealing(self) -> Iterator["Server"]:
-        """Give the server as a seal reads it: one connection and one read-only transaction a database.
+        """Give the server as a seal reads it: one connection to each database, each use one short transaction.
 
-        A lock is waited for a second at most, and no statement takes longer than ten. Between two statements the
-        transaction holds neither a snapshot nor a lock on a table, so that nothing in production waits for it.
+        All are read-only. A lock is waited for a second at most, and no statement takes longer than ten. One
+        transaction for all uses would hold what the first has locked until the last is done.
         """
         with ExitStack() as ends:
             yield _Sealing(self, ends)
@@ -204,10 +204,7 @@ def settled(session: Connection, query: sql.SQL | sql.Composed) -> list[tuple[An
 
 
 class _Sealing(Server):
-    """The same server through one transaction a database, all of them ended by `ends`.
-
-    A savepoint that is rolled back ends each use, which releases what the use has locked.
-    """
+    """The same server through one connection to each database, closed by `ends`."""
 
     def __init__(self, server: Server, ends: ExitStack) -> None:
         super().__init__(server.address, server.clock)
@@ -219,9 +216,7 @@ class _Sealing(Server):
         if write:
             raise ValueError("a seal changes nothing")
         if database not in self._sessions:
-            session = self._ends.enter_context(self._open(database, SEALING))
-            self._ends.enter_context(session.transaction(force_rollback=True))
-            self._sessions[database] = session
+            self._sessions[database] = self._ends.enter_context(self._open(database, SEALING))
         with self._sessions[database].transaction(force_rollback=True):
             yield self._sessions[database]
 

@@ -1,7 +1,7 @@
 """Seals: facts of production around a recovery point, so that a restored copy is never compared with live data.
 
-Measured by the very functions that measure the restored copy. Reads production's catalogs and counters in one
-short read-only transaction a database, no table; writes one object to the store, chained to the one before.
+Measured by the very functions that measure the restored copy. Reads production's catalogs and counters over one
+connection a database, in short read-only transactions, no table; writes one object, chained to the one before.
 """
 
 import hashlib
