@@ -35,15 +35,17 @@ _SEMANTIC = {
     "interval": "interval_hash_extended({value}, {seed})",
     "jsonb": "jsonb_hash_extended({value}, {seed})",
 }
+_ZERO = 'CASE WHEN {value} = 0 THEN hashtextextended({value}::text COLLATE "C", {seed})'
 _EXACT = {
+    # Zero is the one number that a float can hold in two ways; its text has the sign.
+    "float4": _ZERO + " ELSE hashfloat4extended({value}, {seed}) END",
+    "float8": _ZERO + " ELSE hashfloat8extended({value}, {seed}) END",
     # Value and scale are all there is to a numeric; no other column's seed is as large as this one's.
     "numeric": "hash_numeric_extended({value}, {seed} * 100000 + coalesce(scale({value}), 0))",
     "jsonb": _TEXT,
 }
 # Types without a hash function that SQL can call and that ignores the time zone: hashed inside one row().
 _IN_ROW = {
-    "float4": "float4send({})",
-    "float8": "float8send({})",
     "interval": "interval_send({})",
     "bit": "bit_send({})",
     "bool": "{}",
@@ -72,7 +74,16 @@ _IN_ROW = {
     "varbit": "varbit_send({})",
 }
 # Elements whose binary form is free of OIDs and of the client's encoding.
-_SENT_IN_ARRAYS = {"int2", "int4", "int8", "oid", "uuid", "numeric"} | _IN_ROW.keys() - {"name"}
+_SENT_IN_ARRAYS = _IN_ROW.keys() - {"name"} | {
+    "float4",
+    "float8",
+    "int2",
+    "int4",
+    "int8",
+    "numeric",
+    "oid",
+    "uuid",
+}
 
 
 def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.Composed:

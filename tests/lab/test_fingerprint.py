@@ -99,6 +99,7 @@ ZOO = {
 # What PostgreSQL itself calls equal: seen by an exact fingerprint alone.
 EQUAL_TO_POSTGRESQL = {
     "numeric": ("1.0", "1.00"),
+    "float4": ("0", "-0"),
     "float8": ("0", "-0"),
     "interval": ("1 day", "24:00"),
     "jsonb": ("1.0", "1"),
