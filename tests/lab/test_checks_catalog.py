@@ -396,7 +396,10 @@ CHANGES: list[tuple[str, set[str]]] = [
         {"table shop.nothing", "privileges of table shop.nothing"},
     ),
     ("ALTER TABLE shop.kept_settings SET (fillfactor = 80)", {"table shop.kept_settings"}),
-    ("ALTER TABLE shop.kept_settings SET UNLOGGED", {"table shop.kept_settings"}),
+    (
+        "ALTER TABLE shop.kept_settings SET UNLOGGED",
+        {"table shop.kept_settings", "unlogged table shop.kept_settings"},
+    ),
     ("ALTER TABLE shop.customers REPLICA IDENTITY FULL", {"table shop.customers"}),
     ("ALTER TABLE audit.events DISABLE ROW LEVEL SECURITY", {"table audit.events"}),
     ('ALTER TABLE "Back Office".salaries NO FORCE ROW LEVEL SECURITY', {'table "Back Office".salaries'}),
@@ -413,9 +416,12 @@ CHANGES: list[tuple[str, set[str]]] = [
     ),
     (
         "CREATE TABLE public.part PARTITION OF public.parts FOR VALUES IN (1)",
-        {"table public.part", "column public.part.id"},
+        {"partition public.part", "column public.part.id"},
     ),
-    ("ALTER TABLE public.parts DETACH PARTITION public.part", {"table public.part", "column public.part.id"}),
+    (
+        "ALTER TABLE public.parts DETACH PARTITION public.part",
+        {"partition public.part", "table public.part", "column public.part.id"},
+    ),
     (
         "ALTER TABLE shop.kept_settings ALTER value TYPE varchar(90)",
         {"column shop.kept_settings.value"},

@@ -33,8 +33,9 @@ WHERE identity IS NOT NULL
 """
 
 RELATIONS: LiteralString = """
-SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view'
-        WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END,
+SELECT CASE WHEN c.relispartition THEN 'partition' WHEN c.relpersistence = 'u' THEN 'unlogged table'
+        WHEN c.relkind = 'r' THEN 'table' WHEN c.relkind = 'p' THEN 'partitioned table' WHEN c.relkind = 'v' THEN 'view'
+        WHEN c.relkind = 'm' THEN 'materialized view' ELSE 'foreign table' END,
     c.name,
     row(pg_get_userbyid(c.relowner), m.amname, s.spcname, c.relpersistence, c.reloptions, t.reloptions,
         c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relispopulated, pg_get_partkeydef(c.oid),
