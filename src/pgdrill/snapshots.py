@@ -139,14 +139,6 @@ class Quota(Model):
         return self.limit - self.used
 
 
-class Told(Model):
-    """An event of RDS about a snapshot."""
-
-    snapshot: str
-    message: str
-    at: Moment
-
-
 class Snapshots:
     def __init__(self, client: "RDSClient") -> None:
         self._client = client
@@ -162,6 +154,11 @@ class Snapshots:
         """Return every snapshot in this region that is pgdrill's own under this suffix, in any state."""
         found = self._list("list snapshots in", SnapshotType="manual")
         return [snapshot for snapshot in found if snapshot.mark and snapshot.mark.suffix == suffix]
+
+    def named(self, prefix: str) -> list[Snapshot]:
+        """Return every manual snapshot in this region whose name begins with `prefix`, whoever made it."""
+        found = self._list("list snapshots in", SnapshotType="manual")
+        return [snapshot for snapshot in found if snapshot.id.startswith(prefix)]
 
     def find(self, identifier: str) -> Snapshot | None:
         try:
@@ -183,31 +180,6 @@ class Snapshots:
             f"RDS in {self.region} did not tell its quota of manual snapshots",
             hint="see the quota L-272F1212 of RDS in Service Quotas",
         )
-
-    def cancelled(self, since: datetime, until: datetime) -> list[Told]:
-        """Return what RDS told of copies that were ended before they were done. It keeps 14 days.
-
-        Source: RDS User Guide, "Amazon RDS event categories", RDS-EVENT-0061 and -0190; DescribeEvents gives no
-        number, so the message decides.
-        """
-        pages = self._call(
-            "list events of",
-            self.region,
-            lambda: list(
-                self._client.get_paginator("describe_events").paginate(
-                    SourceType="db-snapshot",
-                    EventCategories=["notification"],
-                    StartTime=since,
-                    EndTime=until,
-                )
-            ),
-        )
-        return [
-            Told(snapshot=entry["SourceIdentifier"], message=entry["Message"], at=entry["Date"])
-            for page in pages
-            for entry in page["Events"]
-            if entry["Message"].lower().startswith(("canceled", "cancelled", "the snapshot copy request"))
-        ]
 
     # ---------------------------------------------------------------- making
 

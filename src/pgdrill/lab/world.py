@@ -20,6 +20,8 @@ TAGS = {"Environment": "lab", "Owner": "you", "CostCenter": "none", "ManagedBy":
 MAC_KEY = f"alias/pgdrill-{SUFFIX}-mac"
 STORAGE_KEY = f"alias/pgdrill-{SUFFIX}-storage"
 EXPORTS_KEPT = 30  # days; what S3 removes is gone a day later at the latest
+# What either cell needs of the other; evidence stays where it was made, since it is a chain of its own.
+REPLICATED = ("seals", "witness", "references", "drills", "inventory")
 NETWORKS = {"production": "10.10.0.0/16", "drill": "10.20.0.0/16"}
 
 Clients = Callable[[str, str], Any]
@@ -69,6 +71,8 @@ def make(clients: Clients, region: str, dr_region: str, *, family: str) -> tuple
     """Make both regions, primary first. `family` is the parameter groups' (`postgres15`)."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         primary, dr = pool.map(lambda name: _world(clients, name, family), (region, dr_region))
+    for here, there in ((primary, dr), (dr, primary)):
+        _replicate(clients("s3", here.region), clients("iam", here.region), here, there)
     return primary, dr
 
 
@@ -149,6 +153,47 @@ def _export_role(iam: Any, region: str, bucket: str, key: str) -> str:
         RoleName=name, PolicyName="write-exports", PolicyDocument=json.dumps(_policy(files, keys))
     )
     return str(role["Arn"])
+
+
+def _replicate(s3: "S3Client", iam: Any, here: World, there: World) -> None:
+    """Let S3 carry to the other cell what it needs to drill copies and to know of this one; not the evidence."""
+    source, target = (f"arn:aws:s3:::{world.evidence_bucket}" for world in (here, there))
+    name = f"pgdrill-{SUFFIX}-replication-{here.region}"
+    trust = _policy({"Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust), Tags=_tags())["Role"]
+    allowed = _policy(
+        {"Action": ["s3:GetReplicationConfiguration", "s3:ListBucket"], "Resource": source},
+        {
+            "Action": [
+                "s3:GetObjectVersionForReplication",
+                "s3:GetObjectVersionAcl",
+                "s3:GetObjectVersionTagging",
+            ],
+            "Resource": f"{source}/*",
+        },
+        {"Action": ["s3:ReplicateObject", "s3:ReplicateTags"], "Resource": f"{target}/*"},
+        {"Action": "kms:Decrypt", "Resource": here.storage_key},
+        {"Action": "kms:Encrypt", "Resource": there.storage_key},
+    )
+    iam.put_role_policy(RoleName=name, PolicyName="replicate", PolicyDocument=json.dumps(allowed))
+    rules: Any = [
+        {
+            "ID": prefix,
+            "Priority": number,
+            "Status": "Enabled",
+            "Filter": {"Prefix": f"{prefix}/"},
+            "DeleteMarkerReplication": {"Status": "Disabled"},
+            "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+            "Destination": {
+                "Bucket": target,
+                "EncryptionConfiguration": {"ReplicaKmsKeyID": there.storage_key},
+            },
+        }
+        for number, prefix in enumerate(REPLICATED, start=1)
+    ]
+    s3.put_bucket_replication(
+        Bucket=here.evidence_bucket, ReplicationConfiguration={"Role": role["Arn"], "Rules": rules}
+    )
 
 
 def _policy(*statements: dict[str, Any]) -> dict[str, Any]:

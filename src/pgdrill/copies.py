@@ -1,0 +1,177 @@
+"""Copies recovery points into this cell's region, oldest first, a few at a time, until none is missing.
+
+Run in the region that the copies go to, which is where RDS wants to be asked. A round asks for what is due and
+waits for nothing; what was lost, ended or forgotten is due again in the next one, so rounds may be repeated at will.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+
+from pgdrill import exchange, inventory, upkeep
+from pgdrill.cell import Cell
+from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable
+from pgdrill.inventory import Actions, Inventory
+from pgdrill.messages import Event, Level, Message, Metric, Reply
+from pgdrill.model import Clock, Model
+from pgdrill.snapshots import Snapshot
+
+POLL = 0.25
+POLL_MOST = 30.0
+# A copy that ends without being done so often will not get through by itself.
+TRIES = 3
+# Copies of one source are queued by RDS without progress, and a first one is a full one: no less than hours.
+PATIENCE = timedelta(hours=24)
+
+Tick = Callable[[float], Clock]
+
+
+class Round(Model):
+    """What one round did; `heard` tells whether anything was heard of the other cell. `backlog` is what is wanted and not usable yet, `flying` how many copies are under way.
+
+    `refused` are copies that RDS refused for a reason that does not pass by itself.
+    """
+
+    own: Inventory
+    heard: bool
+    begun: tuple[str, ...] = ()
+    backlog: tuple[Snapshot, ...] = ()
+    flying: int = 0
+    refused: tuple[str, ...] = ()
+    reply: Reply = Reply()
+
+
+def round_(cell: Cell, now: datetime) -> Round:
+    """Ask for the copies that are due, tell the own inventory, and say how far behind this region is."""
+    if cell.place.region == cell.plan.primary.region:
+        raise NotRunnable(
+            f"copies go to {cell.plan.dr.region}, and are asked for there",
+            hint="open the other cell: pgdrill point copy does",
+        )
+    own, heard = exchange.gather(cell, now), exchange.heard(cell)
+    actions = inventory.reconcile(own, heard, cell.plan.copies, now)
+    reply = Reply(messages=actions.messages) + inventory.changes(exchange.told(cell), own)
+    for failed in actions.discard:
+        reply += _discarded(cell, failed)
+    if len(actions.begin) > own.quota.free:
+        reply += upkeep.retain(cell, now, room=len(actions.begin)).reply
+    begun, refused = [], []
+    for source in actions.begin:
+        try:
+            if _begin(cell, source):
+                begun.append(source.id)
+        except Unavailable as error:
+            reply += Reply(messages=(Message.of("copy waits", error, Level.NOTE),))
+            break
+        except DrillError as error:
+            refused.append(source.id)
+            event = Event(kind="CopyFailed", subject=source.id, detail={"message": error.message})
+            reply += Reply(events=(event,), messages=(Message.of("copy refused", error),))
+    own = exchange.gather(cell, now)
+    exchange.tell(cell, own)
+    return Round(
+        own=own,
+        heard=heard is not None,
+        begun=tuple(begun),
+        backlog=actions.backlog,
+        flying=sum(snapshot.under_way for snapshot in own.snapshots),
+        refused=tuple(refused),
+        reply=reply + Reply(metrics=_metrics(own, heard, actions, now)),
+    )
+
+
+def run(cell: Cell, tick: Tick, report: Callable[[str], None]) -> tuple[list[Snapshot], Reply]:
+    """Make rounds until nothing is missing; return the copies that came of it.
+
+    Raises:
+        NotRunnable: nothing was heard of the other cell, or RDS refuses a copy as it was asked for.
+        Broken: a copy ended several times without being done, or none was done for a day.
+    """
+    started, wait, tries = tick(0).now, POLL, Counter[str]()
+    while True:
+        clock = tick(wait)
+        done = round_(cell, clock.now)
+        tries.update(done.begun)
+        _give_up(cell, done, tries)
+        if not done.backlog and not done.flying:
+            copies = [snapshot for snapshot in done.own.snapshots if snapshot.id in tries]
+            return copies, done.reply
+        if clock.now - started > PATIENCE:
+            raise Broken(
+                f"{len(done.backlog)} points are still missing in {cell.place.region} after {PATIENCE}",
+                hint="see the copies and their progress with: pgdrill point list --cell dr",
+            )
+        report(_said(done))
+        wait = POLL if done.begun else min(POLL_MOST, wait * 1.5)
+
+
+def _begin(cell: Cell, source: Snapshot) -> bool:
+    if source.mark is None:
+        raise ValueError(f"snapshot {source.id} carries no mark of pgdrill's")
+    tags = cell.plan.tags.model_dump() | source.mark.tags()
+    return cell.snapshots.copy(source.arn, source.id, cell.place.storage_key, tags)
+
+
+def _discarded(cell: Cell, failed: Snapshot) -> Reply:
+    """Give the name of a failed copy free for another try."""
+    try:
+        cell.snapshots.delete(failed)
+    except DrillError as error:
+        return Reply(messages=(Message.of("point not deleted", error, Level.WARNING),))
+    return Reply()
+
+
+def _give_up(cell: Cell, done: Round, tries: Counter[str]) -> None:
+    """End rounds that lead nowhere."""
+    if not done.heard:
+        silent = next(message for message in done.reply.messages if message.topic == "other cell silent")
+        raise NotRunnable(silent.text, hint=silent.hint)
+    if done.refused and not done.begun and not done.flying:
+        why = next(message for message in done.reply.messages if message.topic == "copy refused")
+        raise NotRunnable(why.text, hint=why.hint)
+    for identifier, times in tries.items():
+        if times > TRIES:
+            raise Broken(
+                f"the copy of {identifier!r} to {cell.place.region} ended {times - 1} times without being done",
+                hint="see the events of RDS for this snapshot in both regions",
+            )
+
+
+def _said(done: Round) -> str:
+    first = next((s for s in done.own.snapshots if s.under_way), None)
+    now = f"; {first.id} {first.status} {first.progress} %" if first else ""
+    return f"{len(done.backlog)} missing, {done.flying} in flight{now}"
+
+
+def _metrics(own: Inventory, heard: Inventory | None, actions: Actions, now: datetime) -> tuple[Metric, ...]:
+    """Return the ages, counted from what the data is of: a copy's own creation time says nothing of it."""
+    region = {"Region": own.region}
+    waiting = max((_age(s.created_at, now) for s in actions.backlog), default=0.0)
+    metrics = [
+        Metric(name="CopiesMissing", value=len(actions.backlog), unit="Count", dimensions=region),
+        Metric(name="OldestCopyMissing", value=waiting, unit="Seconds", dimensions=region),
+    ]
+    if heard:
+        age = heard.age(now).total_seconds()
+        metrics.append(Metric(name="OtherCellAge", value=age, unit="Seconds", dimensions=region))
+    for database in sorted({s.mark.database for s in own.snapshots if s.mark}):
+        newest = _newest(own.snapshots, database)
+        if newest is not None:
+            metrics.append(
+                Metric(
+                    name="CopyAge",
+                    value=_age(newest.recovers_to, now),
+                    unit="Seconds",
+                    dimensions=region | {"Database": database},
+                )
+            )
+    return tuple(metrics)
+
+
+def _newest(snapshots: Collection[Snapshot], database: str) -> Snapshot | None:
+    usable = [s for s in snapshots if s.usable and s.mark and s.mark.database == database]
+    return max(usable, key=lambda s: (s.recovers_to is not None, s.recovers_to), default=None)
+
+
+def _age(moment: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - moment).total_seconds()) if moment else 0.0
