@@ -26,6 +26,7 @@ from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.sabotage import Target
 from pgdrill.lab.tls import Authority
 from pgdrill.model import Beat, Clock, Finding, PointKind, RecoveryPoint, Verdict
+from pgdrill.outcome import COMPARED
 from pgdrill.plan import Assertion, Checks
 from pgdrill.store import Store
 
@@ -145,10 +146,9 @@ class Production:
             witness=tuple(beats),
         )
         made = cls(home, binaries, authority, case, target)
-        sweep = made.measured(made.healthy)["sweep"].fact
-        if sweep is None:
-            raise AssertionError("a healthy restore can be read")
-        return replace(made, case=replace(case, references={"sweep": sweep.model_dump(mode="json")}))
+        facts = {one.measure: one.fact for one in made.measured(made.healthy).values() if one.fact}
+        references = {measure: facts[measure].model_dump(mode="json") for measure in COMPARED}
+        return replace(made, case=replace(case, references=references))
 
     def examined(self, kind: str, *, amcheck: bool = True) -> Examination:
         """Do one kind of damage to a copy, and restore and examine that; without a kind, the healthy copy."""
