@@ -214,7 +214,7 @@ class DrillPlan(Model):
     instance_class: str = "db.t3.medium"
     every: Duration = timedelta(days=7)
     dr_every: Duration = timedelta(days=30)
-    point: Literal["latest", "oldest", "restorable", "rotate"] = "rotate"
+    point: Literal["latest", "oldest", "restorable", "unproved", "rotate"] = "rotate"
     freezes: tuple[Freeze, ...] = Field(default=(), alias="freeze")
     patience: Duration = timedelta(hours=5)
     lease: Duration = timedelta(hours=6)
