@@ -25,8 +25,8 @@ def _quota(
     asked: Question, section: str, kept: Points | Copies, region: str, facts: RegionFacts | None
 ) -> Iterator[Obstacle]:
     points, databases = asked.plan.points, len(asked.plan.databases)
-    limit = facts.quota if facts else SNAPSHOT_QUOTA
-    others = facts.snapshots - len(facts.points) if facts else 0
+    limit = facts.quota.limit if facts else SNAPSHOT_QUOTA
+    others = facts.quota.used - len(facts.points) if facts else 0
     full = runs_out(
         points,
         kept,

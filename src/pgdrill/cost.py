@@ -111,6 +111,20 @@ def estimate(plan: Plan) -> Estimate:
     )
 
 
+def bearable(plan: Plan) -> float | None:
+    """Return the largest part of the storage that may change daily before the ceiling is passed, to a percent.
+
+    None where the ceiling is passed although nothing changes.
+    """
+    held = None
+    for percent in range(101):
+        changed = plan.cost.model_copy(update={"changed_daily": percent / 100})
+        if estimate(plan.model_copy(update={"cost": changed})).total > plan.cost.ceiling:
+            return held
+        held = percent / 100
+    return held
+
+
 def _cell(plan: Plan, cell: CellPlan) -> Iterator[Line]:
     if cell is plan.primary:
         yield from _created(plan, cell.region)

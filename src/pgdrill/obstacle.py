@@ -6,6 +6,7 @@ from enum import StrEnum
 from pgdrill.model import Model, Moment
 from pgdrill.plan import Plan
 from pgdrill.rds import Instance
+from pgdrill.snapshots import Quota
 
 # Source: RDS User Guide, "Quotas and constraints for Amazon RDS"; the quota's code is L-272F1212.
 SNAPSHOT_QUOTA = 100
@@ -31,11 +32,9 @@ class Obstacle(Model):
 
 
 class RegionFacts(Model):
-    """Manual snapshots of the whole account there; `points` are the moments of those that pgdrill made."""
+    """`points` are the slots, or else the moments, of the snapshots that pgdrill made under this suffix."""
 
-    region: str
-    snapshots: int
-    quota: int
+    quota: Quota
     points: tuple[Moment, ...]
 
 

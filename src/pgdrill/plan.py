@@ -141,10 +141,7 @@ class Points(Model):
             raise ValueError(f"offset {self.offset} must be whole minutes, which is what a slot's name holds")
         if not day <= self.pitr <= 35 * day or self.pitr % day:
             raise ValueError(f"pitr {self.pitr} must be 1 to 35 whole days, which is what RDS keeps")
-        if self.keep < day:
-            raise ValueError(f"keep {self.keep} must be a day at least")
-        if self.daily_after is not None and self.daily_after >= self.keep:
-            raise ValueError(f"daily_after {self.daily_after} must be shorter than keep {self.keep}")
+        _kept(self.keep, self.daily_after)
         return self
 
 
@@ -155,6 +152,11 @@ class Copies(Model):
     daily_after: Duration | None = None
     in_flight: int = Field(default=5, ge=1, le=20)
     late_after: Duration = timedelta(hours=6)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "Copies":
+        _kept(self.keep, self.daily_after)
+        return self
 
 
 class Exports(Model):
@@ -248,6 +250,14 @@ class Cost(Model):
 
     ceiling: float = Field(default=500.0, gt=0)
     changed_daily: float = Field(default=0.05, ge=0, le=1)
+
+
+def _kept(keep: timedelta, daily_after: timedelta | None) -> None:
+    day = timedelta(days=1)
+    if keep < day:
+        raise ValueError(f"keep {keep} must be a day at least")
+    if daily_after is not None and not day <= daily_after < keep:
+        raise ValueError(f"daily_after {daily_after} must be a day at least and shorter than keep {keep}")
 
 
 def _small(key: str, name: str) -> None:

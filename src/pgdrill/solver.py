@@ -12,7 +12,7 @@ from pgdrill.obstacle import DatabaseFacts, Facts, Level, Obstacle, Question, Re
 from pgdrill.plan import DatabasePlan, Plan, spelled
 
 
-def look(primary: Cell, dr: Cell) -> Facts:
+def look(primary: Cell, dr: Cell, now: datetime) -> Facts:
     """Ask both regions what the plan is held against: quotas, points, instances, engine versions.
 
     Raises:
@@ -20,21 +20,19 @@ def look(primary: Cell, dr: Cell) -> Facts:
     """
     plan = primary.plan
     return Facts(
-        primary=_region(primary),
-        dr=_region(dr),
+        primary=_region(primary, now),
+        dr=_region(dr, now),
         databases={database.name: _database(primary, dr, database) for database in plan.databases},
     )
 
 
-def _region(cell: Cell) -> RegionFacts:
-    used, limit = cell.rds.snapshot_quota()
+def _region(cell: Cell, now: datetime) -> RegionFacts:
     ours = [
-        slots.slot_in(cell.plan.point_prefix(database), point.id) or point.recovers_to
-        for database in cell.plan.databases
-        for point in cell.rds.snapshots(database.instance)
-        if point.id.startswith(cell.plan.point_prefix(database))
+        slots.named(snapshot.mark.slot) if snapshot.mark and snapshot.mark.slot else snapshot.recovers_to
+        for snapshot in cell.snapshots.ours(cell.plan.stack.suffix)
     ]
-    return RegionFacts(region=cell.rds.region, snapshots=used, quota=limit, points=tuple(sorted(ours)))
+    # One in the making has no moment yet; it is the newest.
+    return RegionFacts(quota=cell.snapshots.quota(), points=tuple(moment or now for moment in ours))
 
 
 def _database(primary: Cell, dr: Cell, database: DatabasePlan) -> DatabaseFacts:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pgdrill import pace
 from pgdrill.evidence.wording import duration
@@ -103,10 +103,10 @@ def _clock(moment: timedelta) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def _next(now: datetime, moment: timedelta) -> datetime:
+def _next(now: datetime, moment: timedelta) -> date:
     monday = now.replace(hour=0, minute=0, second=0, microsecond=0) - now.weekday() * DAY
     at = monday + moment
-    return at if at >= now else at + WEEK
+    return (at if at >= now else at + WEEK).date()
 
 
 def recovery(asked: Question) -> Iterator[Obstacle]:

@@ -105,12 +105,25 @@ def test_patience_longer_than_the_lease_is_refused(tmp_path: Path) -> None:
         ('keep = "23h"', "keep 23:00:00 must be a day at least"),
         (
             'daily_after = "30d"',
-            "daily_after 30 days, 0:00:00 must be shorter than keep 30 days, 0:00:00",
+            "daily_after 30 days, 0:00:00 must be a day at least and shorter than keep 30 days, 0:00:00",
+        ),
+        (
+            'daily_after = "23h"',
+            "daily_after 23:00:00 must be a day at least and shorter than keep 30 days, 0:00:00",
         ),
     ],
 )
 def test_points_that_cannot_be_are_refused(tmp_path: Path, keys: str, said: str) -> None:
     assert refusal(tmp_path, f"{TEXT}[points]\n{keys}\n") == f"points: {said}"
+
+
+def test_copies_are_kept_by_rules_of_the_same_kind(tmp_path: Path) -> None:
+    assert (
+        refusal(tmp_path, f'{TEXT}[copies]\nkeep = "1h"\n') == "copies: keep 1:00:00 must be a day at least"
+    )
+    assert refusal(tmp_path, f'{TEXT}[copies]\ndaily_after = "1h"\n') == (
+        "copies: daily_after 1:00:00 must be a day at least and shorter than keep 30 days, 0:00:00"
+    )
 
 
 @pytest.mark.parametrize(

@@ -301,16 +301,6 @@ def test_only_leases_of_this_suffix_are_reaped() -> None:
     assert [lease.instance for _, lease in found] == ["pgdrill-lab-drill-shop"]
 
 
-def test_the_quota_of_manual_snapshots_is_read_with_its_use() -> None:
-    client, script = scripted("rds")
-    quotas = [
-        {"AccountQuotaName": "DBInstances", "Used": 1, "Max": 40},
-        {"AccountQuotaName": "ManualSnapshots", "Used": 17, "Max": 100},
-    ]
-    script.add_response("describe_account_attributes", {"AccountQuotas": quotas})
-    assert Rds(client).snapshot_quota() == (17, 100)
-
-
 @pytest.mark.parametrize(
     ("found", "status"),
     [

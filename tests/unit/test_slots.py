@@ -144,15 +144,15 @@ def test_one_a_day_after_a_week_is_51_points() -> None:
         (SIX, 120),
         (Points(daily_after=timedelta(days=7)), 28 + 23),
         (Points(every=timedelta(hours=1), offset=timedelta(0), keep=timedelta(days=1)), 24),
-        # 36 hours reach the first of two days for half of each day.
-        (Points(daily_after=timedelta(hours=12), keep=timedelta(hours=36)), 3),
+        # All of a day, and the first of the day before that.
+        (Points(daily_after=timedelta(days=1), keep=timedelta(days=2)), 5),
     ],
 )
 def test_most_wanted_is_the_number_at_the_busiest_moment(points: Points, count: int) -> None:
     assert slots.most_wanted(points, points) == count
 
 
-@given(schedules(), moments, st.integers(24, 40 * 24), st.none() | st.integers(0, 23))
+@given(schedules(), moments, st.integers(49, 40 * 24), st.none() | st.integers(24, 48))
 def test_there_are_never_more_points_wanted_than_that(
     points: Points, moment: datetime, keep: int, daily: int | None
 ) -> None:
