@@ -112,8 +112,7 @@ def test_a_domain_is_hashed_as_what_it_is_made_of() -> None:
     [
         (
             "float8",
-            """coalesce(CASE WHEN t."a" = 0 THEN hashtextextended(t."a"::text COLLATE "C", 1)"""
-            """ ELSE hashfloat8extended(t."a", 1) END, 2000001)""",
+            'coalesce(CASE WHEN t."a" = 0 THEN hashtextextended(t."a"::text COLLATE "C", 1) ELSE hashfloat8extended(t."a", 1) END, 2000001)',
         ),
         ("interval", 'hash_record_extended(row(interval_send(t."a")), -1)'),
         ("jsonb", 'coalesce(hashtextextended(t."a"::text COLLATE "C", 1), 2000001)'),
