@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 
 from pgdrill import secret
+from pgdrill.backups import Backups
 from pgdrill.database import Address, Server
 from pgdrill.errors import NotRunnable, PlanError
 from pgdrill.export_tasks import ExportTasks
@@ -35,6 +36,7 @@ class Cell:
     place: CellPlan
     rds: Rds
     snapshots: Snapshots
+    backups: Backups
     exports: ExportTasks
     store: Store
     keys: Keys
@@ -52,6 +54,7 @@ class Cell:
             place=place,
             rds=Rds(rds),
             snapshots=Snapshots(rds),
+            backups=Backups(rds),
             exports=ExportTasks(rds),
             store=Store(session.client("s3", region_name=region, config=_CONFIG), place.evidence_bucket),
             keys=Keys(session.client("kms", region_name=region, config=_CONFIG), place.mac_key),

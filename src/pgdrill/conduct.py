@@ -6,6 +6,7 @@ happens, the temporary instance is destroyed; what even that cannot do is left t
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from pgdrill import drill as steps
 from pgdrill.cell import Cell
@@ -99,16 +100,20 @@ def reap(
         )
     for lease in doomed:
         report(f"deleting {lease.instance} of drill {lease.drill}")
-        _until_gone(cell, lease, tick, report)
+        until_gone(f"instance {lease.instance!r}", partial(cell.rds.delete, lease), tick, report)
     return doomed
 
 
-def _until_gone(cell: Cell, lease: Lease, tick: Tick, report: Callable[[str], None]) -> None:
-    """RDS refuses to delete an instance that is being made; so it is asked again, for an hour."""
+def until_gone(what: str, gone: Callable[[], bool], tick: Tick, report: Callable[[str], None]) -> None:
+    """Ask for a deletion until it is done: RDS refuses what is in the making, so it is asked for an hour.
+
+    Raises:
+        Broken: `what` is there still.
+    """
     started, wait = tick(0).now, 0.1
     while True:
         try:
-            if cell.rds.delete(lease):
+            if gone():
                 return
         except Unavailable as error:
             report(error.message)
@@ -116,8 +121,8 @@ def _until_gone(cell: Cell, lease: Lease, tick: Tick, report: Callable[[str], No
         wait = min(30.0, wait * 1.5)
         if (clock.now - started).total_seconds() > 3600:
             raise Broken(
-                f"instance {lease.instance!r} is not gone after an hour of asking",
-                hint="see its status in RDS; the next reap asks again",
+                f"{what} is not gone after an hour of asking",
+                hint="see its status in RDS; the next reap or purge asks again",
             )
 
 

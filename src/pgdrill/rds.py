@@ -92,17 +92,27 @@ class Rds:
             raise unreachable("describe", identifier, error) from error
         return _instance(answer["DBInstances"][0])
 
-    def leased(self, suffix: str) -> list[tuple[Instance, Lease]]:
-        """Return every instance that carries a lease of this suffix, in one paginated listing."""
+    def named(self, prefix: str) -> list[Instance]:
+        """Return every instance whose name begins with `prefix`, in one paginated listing."""
         pages = self._call(
             "list instances of",
             self.region,
             lambda: list(self._client.get_paginator("describe_db_instances").paginate()),
         )
         found = [_instance(entry) for page in pages for entry in page["DBInstances"]]
-        leases = [(instance, lease_of(instance)) for instance in found]
+        return [instance for instance in found if instance.id.startswith(prefix)]
+
+    def leased(self, suffix: str) -> list[tuple[Instance, Lease]]:
+        """Return every instance that carries a lease of this suffix.
+
+        The whole name counts: suffix `a` and database `drill-b` begin as suffix `a-drill` and database `b` do.
+        """
         prefix = f"{PREFIX}-{suffix}-drill-"
-        return [(instance, lease) for instance, lease in leases if lease and instance.id.startswith(prefix)]
+        return [
+            (instance, lease)
+            for instance in self.named(prefix)
+            if (lease := lease_of(instance)) and instance.id == f"{prefix}{lease.database}"
+        ]
 
     def snapshots(self, source: str) -> list[RecoveryPoint]:
         """Return the usable snapshots of an instance, manual and automated, oldest first."""
@@ -154,12 +164,6 @@ class Rds:
             if "EarliestTime" in window and "LatestTime" in window:
                 return window["EarliestTime"].astimezone(UTC), window["LatestTime"].astimezone(UTC)
         return None
-
-    def snapshot_quota(self) -> tuple[int, int]:
-        """Return (used, limit) of the manual snapshots of this account in this region."""
-        answer = self._call("read the quotas of", self.region, self._client.describe_account_attributes)
-        quotas = {quota["AccountQuotaName"]: quota for quota in answer["AccountQuotas"]}
-        return quotas["ManualSnapshots"]["Used"], quotas["ManualSnapshots"]["Max"]
 
     def engine_status(self, version: str) -> str | None:
         """Return `available` or `deprecated` for a version of PostgreSQL; None where this region has it not."""

@@ -5,7 +5,9 @@ What lies where, below the bucket:
     witness/<database>/...                                 the ledger's beats; the key is the record
     drills/<database>/<drill>/drill.json, facts/...        a drill in flight, and what it measured
     references/<database>/<point>/<drill>                  drills that read a point whole and passed
+    skipped/<database>/<time>.json                         drills that were due while the plan froze them
     evidence/<database>/<drill>/...                        what an auditor reads
+    recoveries/<database>/<drill>/hand-over.json           what was handed over, and what was left to do
 """
 
 from collections.abc import Iterator
@@ -51,6 +53,41 @@ class Store:
             for page in self._client.get_paginator("list_objects_v2").paginate(**request):
                 for entry in page.get("Contents", []):
                     yield entry["Key"]
+        except (ClientError, BotoCoreError) as error:
+            self._refused("list", prefix, error)
+
+    def count(self, prefix: str) -> int:
+        """Return how many objects are stored below `prefix`; old versions and marks of deletion count too."""
+        return sum(map(len, self._versions(prefix)))
+
+    def erase(self, prefix: str) -> None:
+        """Delete every version of everything below `prefix`, for good. Called by purge alone.
+
+        Raises:
+            NotRunnable: an object may not be deleted: the bucket holds it under a lock, or the role lacks it.
+        """
+        for objects in self._versions(prefix):
+            try:
+                answer = self._client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
+                )
+            except (ClientError, BotoCoreError) as error:
+                self._refused("delete", prefix, error)
+            for refused in answer.get("Errors", [])[:1]:
+                raise NotRunnable(
+                    f"cannot delete {refused.get('Key', prefix)!r} in bucket {self.bucket!r}: {refused.get('Code')}",
+                    hint="a bucket with Object Lock keeps its objects until their time has come; see its retention",
+                )
+
+    def _versions(self, prefix: str) -> Iterator[list[Any]]:
+        """Yield pages of what DeleteObjects takes: 1,000 at most."""
+        try:
+            for page in self._client.get_paginator("list_object_versions").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            ):
+                entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                if entries:
+                    yield [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
         except (ClientError, BotoCoreError) as error:
             self._refused("list", prefix, error)
 
