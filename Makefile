@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check bench docs format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,14 @@ check: setup ## format, lint, types, import layers
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+bench: setup ## measure; ratios against PostgreSQL's own tools
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: setup ## write anew the documents that are made from the code
+	@$(BIN)/pgdrill check docs > docs/checks.md
+	@$(BIN)/pgdrill evidence schema > docs/schema/evidence-v1.json
+	@$(BIN)/python -m tests.lab.matrix_methods
 
 format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -35,6 +35,7 @@ PHASE = {
     Stage.FIRST_QUERY: "first query answered",
     Stage.EXAMINED: "examined",
     Stage.HYDRATED: "everything read once",
+    Stage.HANDED_OVER: "judged and handed over",
     Stage.GONE: "judged and torn down",
 }
 NOT_MEASURED = "not measured"
