@@ -74,10 +74,10 @@ def test_healthy_backups_pass_and_the_damaged_one_is_found_out(where: Path) -> N
 def test_an_interrupted_demo_leaves_nothing(where: Path) -> None:
     with _demo(where) as demo:
         assert demo.stdout is not None
-        for line in demo.stdout:
-            if "waiting for RDS" in line:
-                break
+        told = ""
+        while "waiting for RDS" not in told and (line := demo.stdout.readline()):
+            told += line
         demo.send_signal(signal.SIGINT)
-        told, _ = demo.communicate(timeout=SECONDS)
+        told += demo.communicate(timeout=SECONDS)[0]
     assert demo.returncode == 130, told
     assert _left(where) == []
