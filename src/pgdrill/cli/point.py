@@ -1,11 +1,14 @@
 """`pgdrill point`: takes recovery points with their seals, retains them, copies them, lists what there is."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from pgdrill import points, slots, taking
+from pgdrill import copies, exchange, points, slots, taking, upkeep
+from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
@@ -21,13 +24,15 @@ from pgdrill.cli.context import (
     tick,
 )
 from pgdrill.errors import DrillError, PlanError
-from pgdrill.messages import Message
+from pgdrill.inventory import Inventory
+from pgdrill.messages import Level, Message, Reply
+from pgdrill.retention import Deletion
 
 app = typer.Typer(
     help="Recovery points: snapshots with their seals, and the PITR window.", no_args_is_help=True
 )
 
-INCONCLUSIVE = 3
+FAILED, INCONCLUSIVE = 1, 3
 
 
 @app.command()
@@ -62,7 +67,8 @@ def take(
         if as_json:
             print_json({"point": None, "reply": taking.failed(begun, error).model_dump(mode="json")})
         raise
-    reply = taking.taken(done, clock().now)
+    now = clock().now
+    reply = taking.taken(done, now) + _told(cell, now)
     if as_json:
         print_json(
             {
@@ -78,6 +84,86 @@ def take(
     return INCONCLUSIVE if done.unsealed else 0
 
 
+@app.command()
+def retain(
+    plan: PlanOption = DEFAULT_PLAN,
+    where: CellOption = "primary",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted, delete nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Delete the points that the plan does not keep, and make room for the next ones in the quota.
+
+    Never the newest usable point of a database, never one that is in use in either region, never what is not
+    pgdrill's own. Exit status: 0 kept as the plan says, 1 the quota shortens what is kept, 3 not all deleted.
+    """
+    cell = open_cell(plan, where)
+    now = clock().now
+    kept = upkeep.retain(cell, now, dry_run=dry_run)
+    reply = kept.reply if dry_run else kept.reply + _told(cell, now)
+    if as_json:
+        print_json(kept.model_copy(update={"reply": reply}))
+    else:
+        _print_deletions(kept.deleted, dry_run=dry_run)
+    _tell(reply.messages)
+    return INCONCLUSIVE if kept.left else _status(reply)
+
+
+@app.command()
+def copy(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -> int:
+    """Copy what is missing to the DR region, oldest first, and wait until nothing is.
+
+    What the primary has, it tells by its evidence bucket. Exit status: 0 all is there, 1 later than planned.
+    """
+    cell = open_cell(plan, "dr")
+    with err.status("comparing both regions", spinner="line") as status:
+        copied, reply = copies.run(cell, tick, status.update)
+    if as_json:
+        print_json(
+            {
+                "copied": [snapshot.point().model_dump(mode="json") for snapshot in copied],
+                "reply": reply.model_dump(mode="json"),
+            }
+        )
+    else:
+        for snapshot in copied:
+            out.print(
+                f"{snapshot.id}  recovers to {snapshot.recovers_to:%Y-%m-%d %H:%M:%S} UTC", markup=False
+            )
+        out.print(f"{len(copied)} copied to {cell.place.region}, nothing missing", markup=False)
+    _tell(reply.messages)
+    return _status(reply)
+
+
+@app.command("inventory")
+def tell_inventory(
+    plan: PlanOption = DEFAULT_PLAN, where: CellOption = "primary", as_json: JsonOption = False
+) -> None:
+    """Tell the other cell all that this one has, and show what each knows of the other."""
+    cell = open_cell(plan, where)
+    now = clock().now
+    own, heard = exchange.gather(cell, now), exchange.heard(cell)
+    exchange.tell(cell, own)
+    if as_json:
+        print_json(
+            {
+                "own": own.model_dump(mode="json"),
+                "heard": heard.model_dump(mode="json") if heard else None,
+            }
+        )
+        return
+    table = Table(
+        "region", "told", "usable", "in flight", "newest (UTC)", "quota", "busy", box=None, pad_edge=False
+    )
+    for one in (own, heard):
+        if one:
+            table.add_row(*_line(one, now))
+    out.print(table)
+    if heard is None:
+        err.print("nothing was heard of the other cell yet", markup=False)
+
+
 @app.command("list")
 def list_points(
     plan: PlanOption = DEFAULT_PLAN,
@@ -85,38 +171,76 @@ def list_points(
     where: CellOption = "primary",
     as_json: JsonOption = False,
 ) -> None:
-    """List the usable snapshots of a database in a region, and its PITR window."""
+    """List the snapshots of a database in a region, in any state, and its PITR window."""
     cell = open_cell(plan, where)
     wanted = cell.plan.database(database)
-    found = points.usable(cell, wanted)
+    found = points.held(cell, wanted)
     window = cell.rds.window(wanted.instance)
     if as_json:
         print_json(
             {
-                "snapshots": [point.model_dump(mode="json") for point in found],
+                "snapshots": [one.point().model_dump(mode="json") for one in found if one.usable],
+                "under_way": [one.model_dump(mode="json") for one in found if not one.usable],
                 "pitr": {"earliest": window[0].isoformat(), "latest": window[1].isoformat()}
                 if window
                 else None,
             }
         )
         return
-    table = Table("kind", "recovers to (UTC)", "engine", "GB", "encrypted", box=None, pad_edge=False)
+    table = Table("kind", "recovers to (UTC)", "state", "engine", "GB", "encrypted", box=None, pad_edge=False)
     table.add_column("point", overflow="fold")
-    for point in found:
+    for one in found:
         table.add_row(
-            point.kind.value,
-            f"{point.recovers_to:%Y-%m-%d %H:%M:%S}",
-            point.engine_version,
-            str(point.storage_gb),
-            "yes" if point.encrypted else "no",
-            point.id,
+            "copy" if one.copied_from else "snapshot" if one.manual else "automated",
+            f"{one.recovers_to:%Y-%m-%d %H:%M:%S}" if one.recovers_to else "",
+            one.status if one.usable else f"{one.status} {one.progress} %",
+            one.engine_version,
+            str(one.storage_gb),
+            "yes" if one.encrypted else "no",
+            one.id,
         )
-    out.print(table if found else "no usable snapshot")
+    out.print(table if found else "no snapshot")
     out.print(
         f"PITR window: {window[0]:%Y-%m-%d %H:%M:%S} to {window[1]:%Y-%m-%d %H:%M:%S} UTC"
         if window
         else "no PITR window"
     )
+
+
+def _told(cell: Cell, now: datetime) -> Reply:
+    """Let the other cell know at once; what was done before stands, whether or not that succeeds."""
+    try:
+        exchange.tell(cell, exchange.gather(cell, now))
+    except DrillError as error:
+        return Reply(messages=(Message.of("inventory not told", error, Level.WARNING),))
+    return Reply()
+
+
+def _print_deletions(deletions: Sequence[Deletion], *, dry_run: bool) -> None:
+    table = Table("point", "reason", "why", box=None, pad_edge=False)
+    for deletion in deletions:
+        table.add_row(deletion.snapshot.id, deletion.reason.value, deletion.why)
+    if deletions:
+        out.print(table)
+    out.print(f"{len(deletions)} {'would be ' if dry_run else ''}deleted", markup=False)
+
+
+def _line(one: Inventory, now: datetime) -> tuple[str, ...]:
+    usable = [snapshot for snapshot in one.snapshots if snapshot.usable]
+    newest = usable[-1].recovers_to if usable else None
+    return (
+        one.region,
+        "now" if one.made_at == now else f"{int(one.age(now).total_seconds())} s ago",
+        str(len(usable)),
+        str(sum(snapshot.under_way for snapshot in one.snapshots)),
+        f"{newest:%Y-%m-%d %H:%M:%S}" if newest else "",
+        f"{one.quota.used} of {one.quota.limit}",
+        ", ".join(sorted(one.busy)),
+    )
+
+
+def _status(reply: Reply) -> int:
+    return FAILED if any(message.level is Level.ALARM for message in reply.messages) else 0
 
 
 def _tell(messages: tuple[Message, ...]) -> None:

@@ -46,7 +46,9 @@ def main(directory: Path, listener: int) -> None:
         publish=lambda region, event: _publish(account, region, event),
         default_region=record.regions[0],
         settings=LabSettings(
-            amcheck=record.settings.amcheck == "granted", archive_every=record.settings.archive_every
+            amcheck=record.settings.amcheck == "granted",
+            archive_every=record.settings.archive_every,
+            manual_snapshots=record.settings.manual_snapshots,
         ),
         vpc_of=lambda region, subnet: _vpc_of(account, region, subnet),
         neighbours=Emulated(account, record.regions[0], os.environ["AWS_ENDPOINT_URL"]),
