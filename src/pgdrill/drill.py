@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from pgdrill import examination, outcome, points, recover
+from pgdrill import examination, outcome, points, recover, schedule
 from pgdrill.cell import Cell
 from pgdrill.checks.check import Check
 from pgdrill.checks.registry import ALL
@@ -74,6 +74,7 @@ def choose(drill: Drill, cell: Cell, clock: Clock) -> Drill:
             instance=cell.plan.recovered(database, drill.started_at), drill=drill.id, database=database.name
         )
         return drill.to(Step.RESTORE, point=points.choose(cell, database, drill.wanted), held=mark)
+    meant = schedule.meant(cell, database, drill.wanted, drill.id, drill.started_at)
     lease = Lease(
         instance=cell.plan.temporary(database),
         drill=drill.id,
@@ -81,7 +82,7 @@ def choose(drill: Drill, cell: Cell, clock: Clock) -> Drill:
         expires_at=(clock.now + cell.plan.drill.lease).replace(microsecond=0),
     )
     _unlocked(cell, lease, clock)
-    return drill.to(Step.RESTORE, point=points.choose(cell, database, drill.wanted), held=lease)
+    return drill.to(Step.RESTORE, point=points.choose(cell, database, meant), held=lease)
 
 
 def _unlocked(cell: Cell, lease: Lease, clock: Clock) -> None:

@@ -240,6 +240,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
         rto=rto,
         rpo=rpo,
         rpo_objective=cell.plan.objectives.rpo.total_seconds(),
+        pitr_window=cell.plan.points.pitr.total_seconds(),
         findings=findings,
         verdict=verdict,
         verdict_reason=_reason(verdict, findings, drill.restored_from().id),

@@ -1,13 +1,14 @@
-"""`pgdrill drill`: run a drill, continue one, reap what drills left."""
+"""`pgdrill drill`: run a drill, continue one, reap what drills left, show which ages of the window are proved."""
 
 import contextlib
 import secrets
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pgdrill import conduct, drill
+from pgdrill import conduct, coverage, drill, schedule
 from pgdrill.cell import Cell
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
@@ -25,7 +26,11 @@ from pgdrill.cli.context import (
 from pgdrill.cli.progress import Progress
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Trigger
+from pgdrill.plan import DatabasePlan, Freeze
 from pgdrill.state import Drill
+
+# How far back `coverage` tells of skipped drills.
+LOOKED_BACK = timedelta(days=90)
 
 app = typer.Typer(help="Restore a recovery point, examine it, judge it, tear it down.", no_args_is_help=True)
 
@@ -35,26 +40,68 @@ def run(
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
     point: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--point", help="latest, oldest, restorable, a snapshot's id, or a UTC time in the PITR window."
+            "--point",
+            help="latest, oldest, restorable, a snapshot's id, a UTC time in the PITR window, or unproved: a moment"
+            " of the age that no drill has proved for longest.  [default: latest]",
+            show_default=False,
         ),
-    ] = "latest",
+    ] = None,
+    scheduled: Annotated[
+        bool,
+        typer.Option(
+            "--scheduled",
+            help="The drill that is due by the plan: drill.point says of which point, and none in a drill.freeze.",
+        ),
+    ] = False,
     where: CellOption = "primary",
     as_json: JsonOption = False,
 ) -> int:
     """Run one drill and print its verdict. Exit status: 0 passed, 1 failed, 2 not runnable, 3 inconclusive."""
     cell = open_cell(plan, where)
+    entry, now = cell.plan.database(database), clock().now
+    freeze = schedule.frozen(cell.plan, now) if scheduled else None
+    if freeze:
+        return _skip(cell, entry, freeze, now, as_json=as_json)
+    due = schedule.wanted(cell.plan, cell.place, now) if scheduled else "latest"
     begun = drill.begin(
         cell.plan,
-        cell.plan.database(database),
-        point,
-        now=clock().now,
+        entry,
+        point or due,
+        now=now,
         nonce=secrets.token_hex(16),
-        trigger=Trigger.COMMAND,
+        trigger=Trigger.SCHEDULE if scheduled else Trigger.COMMAND,
         operator=operator(cell),
     )
     return _conduct(cell, begun, as_json=as_json)
+
+
+@app.command("coverage")
+def show_coverage(
+    plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, as_json: JsonOption = False
+) -> None:
+    """Show which ages of the PITR window a drill has proved, and when, and which scheduled drills were skipped."""
+    cell = open_cell(plan)
+    entry, now = cell.plan.database(database), clock().now
+    cells = schedule.ages(cell.store, cell.plan, entry, now)
+    due = cells[coverage.longest_unproved(cells)]
+    skipped = list(schedule.skipped(cell.store, entry.name, since=now - LOOKED_BACK))
+    if as_json:
+        print_json(
+            {
+                "database": entry.name,
+                "ages": [{"verdict": age.verdict, **age.model_dump(mode="json")} for age in cells],
+                "proved": coverage.proved(cells),
+                "due": {"from_hours": due.from_hours, "to_hours": due.to_hours},
+                "skipped": [record.model_dump(mode="json") for record in skipped],
+            }
+        )
+        return
+    out.print(terminal.coverage(cells))
+    out.print(f" next: {due.from_hours} to {due.to_hours} h, with: pgdrill drill run --point unproved")
+    for record in skipped:
+        out.print(f" {schedule.told(record)}", markup=False)
 
 
 @app.command()
@@ -101,6 +148,16 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
     else:
         out.print(terminal.drill(evidence, teardown))
     return evidence.verdict.exit_status
+
+
+def _skip(cell: Cell, entry: DatabasePlan, freeze: Freeze, now: datetime, *, as_json: bool) -> int:
+    """Leave out a drill that the plan freezes; that is as it shall be, so the status is 0."""
+    reply = schedule.skip(cell.store, entry, freeze, now)
+    if as_json:
+        print_json(reply)
+    for message in reply.messages:
+        err.print(f"{message.text}\nHINT: {message.hint}", markup=False, soft_wrap=True)
+    return 0
 
 
 def operator(cell: Cell) -> str | None:

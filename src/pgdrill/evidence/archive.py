@@ -9,11 +9,13 @@ A record that is there is never written again, so that every step may be repeate
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
 
+from pgdrill import coverage
 from pgdrill.errors import Broken, NotRunnable
 from pgdrill.evidence.chain import Break, Link, Stored, next_link, verify_chain
 from pgdrill.evidence.junit import drill_junit
@@ -158,8 +160,10 @@ def databases(shelf: Shelf) -> list[str]:
 
 def render(shelf: Shelf, evidence: Evidence) -> str:
     """Render the report anew, from the records in the store."""
-    past = history(shelf, evidence.database, before=evidence.drill)
-    return report(evidence, load_teardown(shelf, evidence), past)
+    past = history(shelf, evidence.database, before=evidence.drill, most=coverage.REMEMBERED)
+    window = timedelta(seconds=evidence.pitr_window)
+    ages = coverage.ages([*past, Summary.of(evidence)], evidence.started_at, window)
+    return report(evidence, load_teardown(shelf, evidence), past[-TREND:], ages)
 
 
 def export(shelf: Shelf, evidence: Evidence, directory: Path) -> Path:

@@ -80,7 +80,7 @@ class Evidence(Model):
     `drill` starts with the UTC time, so that ids sort as drills happened. `number` counts a database's drills
     from 1 and `previous_sha256` is the digest of the one before: what is missing, moved or altered shows.
     `plan_sha256` is the digest of the plan as JSON. `facts` maps keys in the store to their digests; the facts
-    themselves lie beside. `stages` ends before teardown, which has a record of its own.
+    themselves lie beside. `pitr_window` is how far back the plan wants PITR to reach. `stages` ends before teardown, which has a record of its own.
     """
 
     schema_version: Literal["1"] = SCHEMA_VERSION
@@ -104,6 +104,7 @@ class Evidence(Model):
     rto: Rto
     rpo: Rpo
     rpo_objective: Seconds
+    pitr_window: Seconds = 7 * 86400.0
     findings: tuple[Finding, ...]
     verdict: Verdict
     verdict_reason: str
@@ -152,6 +153,7 @@ class Summary(Model):
     started_at: Moment
     point: str
     kind: PointKind
+    recovers_to: Moment
     verdict: Verdict
     reason: str
     rto_usable: float | None
@@ -169,6 +171,7 @@ class Summary(Model):
             started_at=evidence.started_at,
             point=evidence.point.id,
             kind=evidence.point.kind,
+            recovers_to=evidence.point.recovers_to,
             verdict=evidence.verdict,
             reason=evidence.verdict_reason,
             rto_usable=evidence.rto.usable,

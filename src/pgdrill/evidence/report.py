@@ -12,6 +12,8 @@ from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pgdrill import coverage
+from pgdrill.coverage import Age
 from pgdrill.evidence import charts, wording
 from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
 from pgdrill.model import PointKind, Verdict
@@ -19,8 +21,13 @@ from pgdrill.model import PointKind, Verdict
 DAMAGE_SHOWN = 30
 
 
-def report(evidence: Evidence, teardown: Teardown | None = None, past: Sequence[Summary] = ()) -> str:
-    """Render one drill. `past` are the drills of the same database before it, oldest first.
+def report(
+    evidence: Evidence,
+    teardown: Teardown | None = None,
+    past: Sequence[Summary] = (),
+    ages: Sequence[Age] = (),
+) -> str:
+    """Render one drill. `past` are the drills of the same database before it, oldest first; `ages` the coverage.
 
     Without a teardown the report says that the temporary instance was not yet gone.
     """
@@ -36,6 +43,8 @@ def report(evidence: Evidence, teardown: Teardown | None = None, past: Sequence[
         timelines=[charts.timeline(evidence, teardown, layout) for layout in charts.TIMELINE],
         trends=[charts.trend(drills, layout) for layout in charts.TREND],
         drills=drills,
+        days=coverage.days(ages),
+        proved=coverage.proved(ages),
         findings=sorted(evidence.findings, key=lambda finding: wording.URGENCY.index(finding.verdict)),
         tally=[
             (verdict, sum(finding.verdict is verdict for finding in evidence.findings))

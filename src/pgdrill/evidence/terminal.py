@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pgdrill.coverage import Age, days, proved
 from pgdrill.evidence.chain import Break
 from pgdrill.evidence.charts import TERMINAL, timeline
 from pgdrill.evidence.record import Evidence, Summary, Teardown
@@ -109,6 +110,23 @@ def trend(past: Sequence[Summary]) -> RenderableType:
             Text("-" if summary.examined_bytes is None else size(summary.examined_bytes)),
         )
     return table
+
+
+def coverage(cells: Sequence[Age]) -> RenderableType:
+    """Return the ages of the PITR window, a line a day: which came back in a drill, and when that was."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("age", no_wrap=True)
+    rows = days(cells)
+    for age in rows[0]:
+        table.add_column(f"+{age.from_hours} to {age.to_hours} h", no_wrap=True)
+    for number, day in enumerate(rows):
+        table.add_row(plural(number, "day"), *(_age(age) for age in day))
+    return Group(table, Text(f" {proved(cells)} of {len(cells)} ages proved, each of six hours"))
+
+
+def _age(age: Age) -> Text:
+    word = f"{age.shown.at:%Y-%m-%d}" if age.shown else "never"
+    return Text(f"{SYMBOL[age.verdict]} {word}", style=STYLE[age.verdict])
 
 
 def chains(breaks: Mapping[str, Sequence[Break]]) -> RenderableType:

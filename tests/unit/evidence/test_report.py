@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from pgdrill.evidence.record import Evidence, Instance, Isolation, canonical, sha256
+from pgdrill import coverage
+from pgdrill.evidence.record import Evidence, Instance, Isolation, Summary, canonical, sha256
 from pgdrill.evidence.report import DAMAGE_SHOWN, report, reproduce
 from pgdrill.model import Damage, Finding, PointKind, Rpo, Rto, Stage, Verdict
 from tests.unit.evidence.drills import START, damaged, drilled, never_started, summaries, torn_down
@@ -311,3 +312,27 @@ def test_every_text_reaches_the_contrast_of_wcag_aa(theme: int) -> None:
     pairs += [(text, f"{verdict}-soft") for verdict in verdicts for text in ("ink", "soft", verdict)]
     weak = {pair: _contrast(colours[pair[0]], colours[pair[1]]) for pair in pairs}
     assert {pair: ratio for pair, ratio in weak.items() if ratio < 4.5} == {}
+
+
+def test_the_ages_of_the_window_are_shown_with_the_date_of_the_drill_that_proved_them() -> None:
+    pitr = drilled().point.model_copy(
+        update={"kind": PointKind.PITR, "recovers_to": START - timedelta(hours=7)}
+    )
+    proof = drilled(7, point=pitr)
+    ages = coverage.ages([Summary.of(proof)], START, timedelta(days=2))
+    page = report(proof, None, (), ages)
+    assert "1 of 8 ages, each of six hours, came back in a drill." in page
+    assert page.count("<span>never</span>") == 7
+    assert f'title="{proof.drill}"' in page
+    assert '<time datetime="2026-11-22T06:05:00+00:00">2026-11-22</time>' in page
+
+
+def test_a_window_of_which_nothing_is_proved_says_how_to_begin() -> None:
+    page = report(drilled(), None, (), coverage.ages([], START, timedelta(days=7)))
+    assert "None yet: no drill of a moment of the window has passed." in page
+    assert "<code>pgdrill drill run --database shop --point unproved</code>" in page
+    assert page.count("<span>never</span>") == 28
+
+
+def test_without_coverage_the_report_says_nothing_of_it() -> None:
+    assert "PITR window are proved" not in report(drilled())

@@ -2,14 +2,17 @@
 
 import io
 import re
+from datetime import timedelta
 
 import pytest
 from rich.console import Console, RenderableType
 
+from pgdrill.coverage import ages
 from pgdrill.evidence import terminal
 from pgdrill.evidence.chain import Break, Kind
-from pgdrill.model import Damage, Finding, Verdict
-from tests.unit.evidence.drills import FINDINGS, damaged, drilled, never_started, summaries, torn_down
+from pgdrill.evidence.record import Summary
+from pgdrill.model import Damage, Finding, PointKind, Verdict
+from tests.unit.evidence.drills import FINDINGS, START, damaged, drilled, never_started, summaries, torn_down
 
 
 def shown(what: RenderableType, width: int = 80, *, colour: bool = False) -> str:
@@ -31,6 +34,7 @@ VARIETIES = {
     "never started": terminal.drill(never_started()),
     "verify": terminal.findings(Verdict.FAILED, damaged().findings),
     "trend": terminal.trend(summaries(50)),
+    "coverage": terminal.coverage(ages((), START, timedelta(days=35))),
     "long names": terminal.drill(
         damaged(
             database="a-name-of-25-characters-x",
@@ -147,3 +151,16 @@ def test_a_whole_chain_is_whole_and_a_broken_one_names_its_breaks() -> None:
 
 def test_no_evidence_is_told() -> None:
     assert shown(terminal.chains({})) == "no evidence yet\n"
+
+
+def test_the_ages_of_the_window_are_a_line_a_day() -> None:
+    pitr = drilled().point.model_copy(
+        update={"kind": PointKind.PITR, "recovers_to": START - timedelta(hours=31)}
+    )
+    past = [Summary.of(drilled(7, point=pitr))]
+    lines = shown(terminal.coverage(ages(past, START, timedelta(days=2)))).splitlines()
+    assert [line.split() for line in lines if "day" in line] == [
+        ["0", "days", *("-", "never") * 4],
+        ["1", "day", "-", "never", "✓", "2026-11-22", *("-", "never") * 2],
+    ]
+    assert "1 of 8 ages proved, each of six hours" in lines[-1]
