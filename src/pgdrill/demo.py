@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich import box
@@ -37,6 +37,7 @@ from pgdrill.state import Drill
 
 BEAT = 0.3
 BEATS = 3
+AGO = timedelta(seconds=2)
 # One page of this table is overwritten with zeros: a state that checksums allow and that PostgreSQL reads as
 # an empty page, so that dozens of customers are gone without any error.
 DAMAGED = "shop.customers"
@@ -137,11 +138,11 @@ def _healthy(stage: Stage, point: RecoveryPoint) -> Act:
 
 
 def _to_a_moment(stage: Stage) -> Act:
-    """Drill the last moment that can be restored to, and look at both of its sides."""
+    """Drill a moment a few seconds ago, and look at both of its sides."""
     window = stage.cell.rds.window(stage.database.instance)
     if window is None:
         raise Broken("production has no PITR window", hint=LOOK)
-    target = window[1].replace(microsecond=0)
+    target = (window[1] - AGO).replace(microsecond=0)
     ago = (stage.tick(0).now - target).total_seconds()
     title = f"2  {target:%H:%M:%S} UTC, a moment {ago:.0f} s ago"
     stage.console.rule(f"[bold]{title}", align="left", style="dim")
