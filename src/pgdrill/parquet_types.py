@@ -12,7 +12,8 @@ from pgdrill.relations import Column
 class Kind(StrEnum):
     """What of a column's values is summed, on both sides, whatever the order of the rows.
 
-    The bit patterns of a real, the microseconds of a moment, 64 bits of the MD5 of a text or of bytes.
+    The bit patterns of floats, the microseconds of moments, 64 bits of the MD5 of texts and bytes. Padded text is
+    summed without the spaces at its end.
     """
 
     INTEGER = "integer"
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     DOUBLE = "double"
     MOMENT = "moment"
     TEXT = "text"
+    PADDED = "padded"
     BYTES = "bytes"
 
 
@@ -55,7 +57,8 @@ MAPPING: dict[str, Mapping] = {
     "date": _text(kind=Kind.MOMENT),
     "timestamp": _text(kind=Kind.MOMENT),
     "timestamptz": _text(kind=Kind.MOMENT),
-    **dict.fromkeys(("text", "varchar", "bpchar", "name", "char", "uuid", "json", "xml"), _text()),
+    "bpchar": _text(kind=Kind.PADDED),
+    **dict.fromkeys(("text", "varchar", "name", "char", "uuid", "json", "xml"), _text()),
 }
 # Arrays, composites, enums, ranges, geometry, networks, intervals, times of day, money, and what has a type of its
 # own: published as STRING, without a word on the form of the text.

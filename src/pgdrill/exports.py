@@ -1,0 +1,227 @@
+"""Exports: which points are archived as Parquet, started once each, followed to their end, and judged.
+
+An export is an archive and a second witness; it cannot be restored to an instance. Asks RDS and reads both buckets;
+keeps its conclusion in the evidence bucket, since RDS forgets its tasks and S3 the archive.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from pgdrill import conclusion, exported, points, seal, slots
+from pgdrill.cell import Cell
+from pgdrill.conclusion import Conclusion
+from pgdrill.errors import DrillError, NotRunnable, PlanError
+from pgdrill.export_tasks import COMPLETE, ExportTask
+from pgdrill.messages import Level, Message, Reply
+from pgdrill.model import Finding, Model, RecoveryPoint, Seal
+from pgdrill.plan import DatabasePlan, Plan
+from pgdrill.snapshots import Snapshot
+
+# Source: RDS User Guide: the export's identifier names files in S3, too; the console takes 60 characters.
+LONGEST = 60
+ATTEMPTS = 3
+# A point that could not be exported for so long is not made up for; the next one is due by then.
+LOOK_BACK = timedelta(days=2)
+
+_VALID = re.compile(r"[a-z](?:-?[a-z0-9])*")
+
+
+class Tended(Model):
+    """What one pass over the exports did: tasks started, tasks still under way, exports that ended."""
+
+    started: tuple[str, ...] = ()
+    under_way: tuple[ExportTask, ...] = ()
+    concluded: tuple[Conclusion, ...] = ()
+    reply: Reply = Reply()
+
+
+# --------------------------------------------------------------------------------------- schedule
+
+
+def identifier(point: str, attempt: int = 1) -> str:
+    """Derive an export's name from its point, so that asking twice starts one; no two points share a name.
+
+    RDS wants 1 to 60 letters, digits and single hyphens, and never takes the name of an ended task again.
+    """
+    if attempt == 1 and len(point) <= LONGEST and _VALID.fullmatch(point):
+        return point
+    digest = sha256(f"{attempt}|{point}".encode()).hexdigest()[:12]
+    readable = re.sub(r"[^a-z0-9]+", "-", point.lower()).strip("-")[: LONGEST - 14].rstrip("-")
+    # An `x` before the digest, where no point has a hyphen, a letter and twelve digits of that kind by its own.
+    return f"{readable if readable[:1].isalpha() else f'e-{readable}'[: LONGEST - 14].rstrip('-')}-x{digest}"
+
+
+def due(
+    plan: Plan,
+    database: DatabasePlan,
+    held: Iterable[Snapshot],
+    tasks: Iterable[ExportTask],
+    now: datetime,
+) -> list[Snapshot]:
+    """Return the points that the plan wants exported and that no export has or is writing, oldest first.
+
+    By day that is the first point of each day in UTC that there is, so that a slot that failed costs no export.
+    """
+    if plan.exports.schedule == "off":
+        return []
+    recent: list[tuple[datetime, Snapshot]] = []
+    for snapshot in held:
+        mark = snapshot.mark
+        if (
+            mark
+            and mark.slot
+            and snapshot.usable
+            and not snapshot.copied_from
+            and mark.database == database.name
+        ):
+            slot = slots.named(mark.slot)
+            if mark.suffix == plan.stack.suffix and now - LOOK_BACK <= slot <= now:
+                recent.append((slot, snapshot))
+    recent.sort(key=lambda one: one[0])
+    if plan.exports.schedule == "daily":
+        firsts: dict[object, tuple[datetime, Snapshot]] = {}
+        for slot, snapshot in recent:
+            firsts.setdefault(slot.date(), (slot, snapshot))
+        recent = list(firsts.values())
+    known = list(tasks)
+    return [snapshot for _, snapshot in recent if _open(snapshot.arn, known)]
+
+
+def _open(arn: str, tasks: Sequence[ExportTask]) -> bool:
+    """Tell whether a point is neither exported nor being exported, and was not tried too often."""
+    tried = [task for task in tasks if task.source == arn]
+    return len(tried) < ATTEMPTS and all(not task.under_way and task.status != COMPLETE for task in tried)
+
+
+# ------------------------------------------------------------------------------------------ steps
+
+
+def start(cell: Cell, point: RecoveryPoint, tasks: Sequence[ExportTask]) -> str:
+    """Ask for the export of a point, unless it is under way or done; return the task's identifier.
+
+    Raises:
+        PlanError: the plan names no archive bucket or export role in this region.
+        NotRunnable: the point is no snapshot.
+        Unavailable: RDS has no room for another export now.
+    """
+    bucket, role = cell.archive().bucket, cell.place.export_role
+    if not role:
+        raise PlanError(
+            f"the plan names no export role in {cell.place.region}",
+            hint="set export_role of this region in the plan: a role that export.rds.amazonaws.com may assume",
+        )
+    if point.arn is None:
+        raise NotRunnable(
+            f"{point.id!r} is no snapshot, and only a snapshot can be exported",
+            hint="list what there is with: pgdrill point list",
+        )
+    tried = [task for task in tasks if task.source == point.arn and task.bucket == bucket]
+    for task in tried:
+        if task.under_way or task.status == COMPLETE:
+            return task.id
+    name = identifier(point.id, len(tried) + 1)
+    cell.exports.start(name, point.arn, bucket, role, cell.place.storage_key)
+    return name
+
+
+def tend(cell: Cell, database: DatabasePlan, now: datetime) -> Tended:
+    """Start what is due, follow what is under way, conclude what has ended. Safe to call at any time, and often."""
+    held = points.held(cell, database)
+    tasks = of(cell, database)
+    started, told = [], Reply()
+    for snapshot in due(cell.plan, database, held, tasks, now):
+        try:
+            started.append(start(cell, snapshot.point(), tasks))
+        except DrillError as error:
+            told += Reply(messages=(Message.of("export not started", error, Level.WARNING),))
+    concluded = [
+        conclude(cell, database, task, now)
+        for task in tasks
+        if not task.under_way and cell.store.get(_key(database, task.id)) is None
+    ]
+    running = tuple(task for task in of(cell, database) if task.under_way)
+    sizes = {snapshot.arn: snapshot.storage_gb for snapshot in held}
+    for ended in concluded:
+        told += conclusion.told(ended)
+    for task in running:
+        told += conclusion.late(task, sizes.get(task.source, 0), database.name, now)
+    return Tended(started=tuple(started), under_way=running, concluded=tuple(concluded), reply=told)
+
+
+def of(cell: Cell, database: DatabasePlan) -> list[ExportTask]:
+    """Return the exports of a database into the plan's archive, in any state, oldest first."""
+    tasks = cell.exports.into(cell.archive().bucket)
+    return [task for task in tasks if _belongs(cell.plan, database, task.snapshot)]
+
+
+def find(cell: Cell, database: DatabasePlan, name: str) -> ExportTask:
+    """Return the export of that name, or the newest complete one for `latest`.
+
+    Raises:
+        NotRunnable: there is none.
+    """
+    tasks = of(cell, database)
+    chosen = [task for task in tasks if task.status == COMPLETE] if name == "latest" else tasks
+    for task in reversed(chosen):
+        if name in {"latest", task.id}:
+            return task
+    raise NotRunnable(
+        f"database {database.name!r} has no export {name!r}"
+        if name != "latest"
+        else f"database {database.name!r} has no complete export",
+        hint="list what there is with: pgdrill export list",
+    )
+
+
+def conclude(cell: Cell, database: DatabasePlan, task: ExportTask, now: datetime) -> Conclusion:
+    """Judge an ended export by what it says of itself and by the seals of its point, and keep what came of it."""
+    told, problem = None, ""
+    if task.status == COMPLETE:
+        try:
+            told = exported.read(cell.archive(), task)
+        except DrillError as error:
+            problem = error.message
+    snapshot = cell.snapshots.find(task.snapshot)
+    sealed: tuple[Seal | None, Seal | None] = (None, None)
+    if snapshot is not None and snapshot.usable:
+        sealed = seal.around(cell.store, database.name, snapshot.point())
+    judgement = conclusion.judge(task, told, *map(conclusion.sealed_tables, sealed), problem=problem)
+    ended = Conclusion(
+        task=task,
+        database=database.name,
+        concluded_at=now,
+        finding=Finding(check="export", **judgement.model_dump()),
+        exported=told,
+    )
+    cell.store.put(_key(database, task.id), ended.model_dump_json().encode())
+    return ended
+
+
+def concluded(cell: Cell, database: DatabasePlan, task: str) -> Conclusion | None:
+    """Return what an export came to, None where that is not known yet."""
+    body = cell.store.get(_key(database, task))
+    return Conclusion.model_validate_json(body) if body is not None else None
+
+
+def _belongs(plan: Plan, database: DatabasePlan, snapshot: str) -> bool:
+    """Tell whether a snapshot is of this database, by its name: it may be gone, and a task has no tags."""
+
+    def prefixes(one: DatabasePlan) -> tuple[str, str]:
+        return plan.point_prefix(one), f"rds:{one.instance}-"
+
+    longest = max(
+        (
+            (len(prefix), one.name)
+            for one in plan.databases
+            for prefix in prefixes(one)
+            if snapshot.startswith(prefix)
+        ),
+        default=(0, ""),
+    )
+    return longest[1] == database.name
+
+
+def _key(database: DatabasePlan, task: str) -> str:
+    return f"exports/{database.name}/{task}.json"
