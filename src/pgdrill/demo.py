@@ -273,7 +273,7 @@ def _print_summary(console: Console, acts: list[Act], written: list[Path], secon
         ("RTO, usable", figure(lambda evidence: evidence.rto.usable)),
         ("RTO, verified", figure(lambda evidence: evidence.rto.verified)),
         ("RPO, lag of the point", figure(lambda evidence: evidence.rpo.lag_of_point)),
-        ("RPO, exposure at the start", figure(lambda evidence: evidence.rpo.exposure_at_start)),
+        ("RPO, exposure at start", figure(lambda evidence: evidence.rpo.exposure_at_start)),
         ("RPO, worst case", figure(lambda evidence: evidence.rpo.worst_case)),
     ):
         table.add_row(name, *values)
