@@ -6,7 +6,7 @@ connection a database, in short read-only transactions, no table; writes one obj
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pgdrill.checks.check import Case, Check
 from pgdrill.database import Server
 from pgdrill.errors import Unavailable
-from pgdrill.model import Clock, Model, PointKind, RecoveryPoint, Seal
+from pgdrill.model import Clock, Model, Moment, PointKind, RecoveryPoint, Seal
 from pgdrill.plan import Checks
 from pgdrill.relations import qualified
 from pgdrill.store import Store
@@ -48,6 +48,15 @@ class Break(Model):
     key: str
     fault: Fault
     what: str
+
+
+class Stored(Model):
+    """What the key of a seal says of it."""
+
+    key: str
+    taken_at: Moment
+    phase: str
+    point: str
 
 
 def take(
@@ -111,6 +120,16 @@ def there(store: Store, database: str, point: str, phase: Phase, since: datetime
     prefix = _prefix(database)
     after = f"{prefix}{since.strftime(_TIME)}" if since else ""
     return any(key.endswith(f"-{phase}-{point}.json") for key in store.keys(prefix, after))
+
+
+def stored(store: Store, database: str) -> list[Stored]:
+    """Return the seals of a database, oldest first. Reads keys only."""
+    found = []
+    for key in store.keys(_prefix(database)):
+        time, phase, point = key.removeprefix(_prefix(database)).removesuffix(".json").split("-", 2)
+        taken_at = datetime.strptime(time, _TIME).replace(tzinfo=UTC)
+        found.append(Stored(key=key, taken_at=taken_at, phase=phase, point=point))
+    return found
 
 
 # The chain -------------------------------------------------------------------------------------------------
