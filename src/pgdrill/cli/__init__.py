@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 # Groups of commands, in the order of `--help`. Each module has an `app`.
-_GROUPS = ("drill", "point", "check", "evidence", "ledger", "plan", "lab")
+_GROUPS = ("drill", "point", "check", "evidence", "ledger", "seal", "plan", "lab")
 # Modules whose `register(app)` adds single commands.
 _COMMANDS = ("verify", "fingerprint", "recover", "purge", "demo")
 
