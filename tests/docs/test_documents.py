@@ -46,6 +46,16 @@ def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
     assert lost == []
 
 
+def test_every_path_of_this_repository_that_a_document_names_is_there() -> None:
+    named = {
+        path
+        for document in DOCUMENTS
+        for path in re.findall(r"`((?:src|tests|docs|bench|infra)/[\w./-]+)`", document.read_text())
+    }
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    assert "src/pgdrill/database.py" in named
+
+
 def test_the_index_names_every_document() -> None:
     index = (ROOT / "docs/README.md").read_text()
     named = set(re.findall(r"\]\(([^)#\s]+)\)", index))
