@@ -5,10 +5,24 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pgdrill.errors import NotRunnable, Unavailable
+from pgdrill.errors import DrillError, NotRunnable, Unavailable
+from pgdrill.model import Model
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
+
+
+_LATER = frozenset({"ThrottlingException", "KMSInternalException", "DependencyTimeoutException"})
+
+
+class Key(Model):
+    """`state` is `Enabled` for one that works; `kind` `HMAC_256` or `SYMMETRIC_DEFAULT`, `usage` what it is for."""
+
+    arn: str
+    state: str
+    kind: str
+    usage: str
+    customer_managed: bool
 
 
 class Keys:
@@ -37,25 +51,58 @@ class Keys:
             ) from error
         return base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
-    def customer_managed(self, key: str) -> bool:
-        """Tell whether a key is one of the account's own, not one that AWS manages for a service.
+    def may_derive(self) -> None:
+        """See that a password could be derived, without deriving one.
+
+        Raises:
+            NotRunnable: not with this key, or not by this role.
+            Unavailable: KMS did not answer.
+        """
+        try:
+            self._client.generate_mac(
+                KeyId=self._mac_key, MacAlgorithm="HMAC_SHA_256", Message=b"doctor", DryRun=True
+            )
+        except (ClientError, BotoCoreError) as error:
+            if "DryRunOperation" not in _code(error):
+                raise _refused(self._mac_key, "GenerateMac", error) from error
+
+    def describe(self, key: str) -> Key:
+        """Return what KMS says of a key: an id, an ARN or an alias.
 
         Raises:
             NotRunnable: the key is not there, or this role may not describe it.
             Unavailable: KMS did not answer.
         """
+        try:
+            found = self._client.describe_key(KeyId=key)["KeyMetadata"]
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(key, "DescribeKey", error) from error
+        return Key(
+            arn=found["Arn"],
+            state=found.get("KeyState", ""),
+            kind=found.get("KeySpec", ""),
+            usage=found.get("KeyUsage", ""),
+            customer_managed=found.get("KeyManager") == "CUSTOMER",
+        )
+
+    def customer_managed(self, key: str) -> bool:
+        """Tell whether a key is one of the account's own, not one that AWS manages for a service."""
         if ":alias/aws/" in key or key.startswith("alias/aws/"):
             return False
-        try:
-            described = self._client.describe_key(KeyId=key)["KeyMetadata"]
-        except ClientError as error:
-            raise NotRunnable(
-                f"key {key!r} cannot be looked at: {error.response['Error']['Code']}",
-                hint="check that it exists and that this role may call DescribeKey on it",
-            ) from error
-        except BotoCoreError as error:
-            raise Unavailable(
-                f"key {key!r} cannot be looked at: {type(error).__name__}",
-                hint="check that KMS is reachable from here: its endpoint, AWS_ENDPOINT_URL, credentials",
-            ) from error
-        return described.get("KeyManager") == "CUSTOMER"
+        return self.describe(key).customer_managed
+
+
+def _code(error: Exception) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+def _refused(key: str, action: str, error: Exception) -> DrillError:
+    if isinstance(error, ClientError) and _code(error) not in _LATER:
+        return NotRunnable(
+            f"key {key!r} cannot be used: {_code(error)}",
+            hint=f"check that it exists, is enabled, and that this role may call {action} on it",
+        )
+    return Unavailable(
+        f"key {key!r} cannot be used: {_code(error)}",
+        hint="check that KMS is reachable from here: its endpoint, AWS_ENDPOINT_URL, credentials",
+    )

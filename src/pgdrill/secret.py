@@ -40,7 +40,7 @@ def read(client: "SecretsManagerClient", name: str) -> Credentials:
         if code in {"ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure"}:
             raise NotRunnable(
                 f"secret {name!r} cannot be read: {code}",
-                hint="check the database's `secret` in the plan; pgdrill reads existing entries and never makes one",
+                hint="check `secret` and `master_secret` of the database in the plan; pgdrill reads existing entries and never makes one",
             ) from error
         raise Unavailable(
             f"secret {name!r} cannot be read: {code}", hint="the same call may pass later"

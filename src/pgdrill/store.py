@@ -6,7 +6,6 @@ What lies where, below the bucket:
     drills/<database>/<drill>/drill.json, facts/...        a drill in flight, and what it measured
     references/<database>/<point>/<drill>                  drills that read a point whole and passed
     skipped/<database>/<time>.json                         drills that were due while the plan froze them
-    skipped/<database>/<time>.json                         drills that were due while the plan froze them
     evidence/<database>/<drill>/...                        what an auditor reads
     recoveries/<database>/<drill>/hand-over.json           what was handed over, and what was left to do
 """
@@ -17,9 +16,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pgdrill.errors import NotRunnable, Unavailable
+from pgdrill.model import Model
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+class Bucket(Model):
+    """How a bucket is kept. `encryption` is `aws:kms` under `key`, or S3's own; `public` is True if it could be."""
+
+    encryption: str
+    key: str | None
+    versioned: bool
+    public: bool
 
 
 class Store:
@@ -56,6 +65,34 @@ class Store:
                     yield entry["Key"]
         except (ClientError, BotoCoreError) as error:
             self._refused("list", prefix, error)
+
+    def condition(self) -> Bucket:
+        """Return how the bucket is kept."""
+        try:
+            rules = self._client.get_bucket_encryption(Bucket=self.bucket)
+            versioning = self._client.get_bucket_versioning(Bucket=self.bucket)
+        except (ClientError, BotoCoreError) as error:
+            self._refused("read", "its settings", error)
+        default = rules["ServerSideEncryptionConfiguration"]["Rules"][0]
+        applied = default.get("ApplyServerSideEncryptionByDefault", {})
+        return Bucket(
+            encryption=str(applied.get("SSEAlgorithm", "")),
+            key=applied.get("KMSMasterKeyID"),
+            versioned=versioning.get("Status") == "Enabled",
+            public=not self._closed(),
+        )
+
+    def _closed(self) -> bool:
+        """Tell whether all four ways to make a bucket public are blocked."""
+        try:
+            answer = self._client.get_public_access_block(Bucket=self.bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchPublicAccessBlockConfiguration":
+                return False
+            self._refused("read", "its settings", error)
+        except BotoCoreError as error:
+            self._refused("read", "its settings", error)
+        return all(answer["PublicAccessBlockConfiguration"].values())
 
     def count(self, prefix: str) -> int:
         """Return how many objects are stored below `prefix`; old versions and marks of deletion count too."""

@@ -33,7 +33,7 @@ def test_an_entry_that_is_not_there_is_not_made() -> None:
     assert refused.value.message == "secret 'pgdrill/shop' cannot be read: ResourceNotFoundException"
     assert (
         refused.value.hint
-        == "check the database's `secret` in the plan; pgdrill reads existing entries and never makes one"
+        == "check `secret` and `master_secret` of the database in the plan; pgdrill reads existing entries and never makes one"
     )
 
 

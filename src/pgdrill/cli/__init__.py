@@ -31,9 +31,9 @@ app = typer.Typer(
 )
 
 # Groups of commands, in the order of `--help`. Each module has an `app`.
-_GROUPS = ("drill", "point", "check", "evidence", "ledger", "seal", "plan", "lab")
+_GROUPS = ("drill", "point", "export", "check", "evidence", "ledger", "seal", "plan", "lab")
 # Modules whose `register(app)` adds single commands.
-_COMMANDS = ("verify", "fingerprint", "recover", "purge", "demo")
+_COMMANDS = ("verify", "fingerprint", "recover", "purge", "doctor", "demo")
 
 
 def _version(asked: bool) -> None:

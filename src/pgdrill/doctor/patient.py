@@ -1,0 +1,49 @@
+"""What the doctor is asked about and what an answer is. Plain data."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+from pgdrill.cell import Cell
+from pgdrill.model import Clock, Model
+from pgdrill.plan import DatabasePlan
+from pgdrill.surroundings import Surroundings
+
+
+class Status(StrEnum):
+    OK = "ok"
+    PROBLEM = "problem"
+    UNKNOWN = "unknown"
+
+
+class Answer(Model):
+    """`value` is what was found, `hint` what to do where it is not well."""
+
+    region: str
+    database: str | None
+    question: str
+    status: Status
+    value: str
+    hint: str = ""
+
+
+class Patient(NamedTuple):
+    """A region with its surroundings, and one database where the question is about one."""
+
+    cell: Cell
+    around: Surroundings
+    clock: Clock
+    named: DatabasePlan | None = None
+
+    @property
+    def database(self) -> DatabasePlan:
+        if self.named is None:
+            raise ValueError("the question is about no database")
+        return self.named
+
+    @property
+    def primary(self) -> bool:
+        return self.cell.place == self.cell.plan.primary
+
+
+Question = Callable[[Patient], str]
