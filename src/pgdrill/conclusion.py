@@ -73,11 +73,10 @@ def _incomplete(
     damage = [_damage(name, f"skipped: {reason}") for name, reason in sorted(left.items())]
     damage += [_damage(name, "in production, and neither listed nor skipped") for name in missing]
     if damage:
-        first = f"{damage[0].object} ({damage[0].what})"
-        more = f" and {len(damage) - 1} more" if len(damage) > 1 else ""
-        reason = f"RDS calls the export complete, and {first}{more} is not in it"
+        count = "a table is" if len(damage) == 1 else f"{len(damage)} tables are"
+        reason = f"RDS calls the export complete, but {count} not in it: {damage[0].object}, {damage[0].what}"
     else:
-        reason = f"RDS calls the export complete, and warns: {warnings[0]}"
+        reason = f"RDS calls the export complete, but warns: {warnings[0]}"
     return Judgement(
         verdict=Verdict.FAILED,
         reason=reason,

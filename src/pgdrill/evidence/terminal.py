@@ -51,11 +51,11 @@ def drill(evidence: Evidence, teardown: Teardown | None = None) -> RenderableTyp
     )
 
 
-def findings(outcome: Verdict, found: Sequence[Finding]) -> RenderableType:
-    """Return what `verify` found on a server that was not restored by pgdrill."""
+def findings(outcome: Verdict, found: Sequence[Finding], title: str = "verify") -> RenderableType:
+    """Return findings that belong to no drill, as those of a server that was not restored by pgdrill."""
     passed = sum(finding.verdict is Verdict.PASSED for finding in found)
     asked = sum(finding.verdict is not Verdict.NOT_ASKED for finding in found)
-    return Group(verdict(outcome, f"{passed} of {plural(asked, 'check')} passed", "verify"), _checks(found))
+    return Group(verdict(outcome, f"{passed} of {plural(asked, 'check')} passed", title), _checks(found))
 
 
 def verdict(outcome: Verdict, reason: str, title: str) -> RenderableType:
