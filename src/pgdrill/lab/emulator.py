@@ -28,6 +28,7 @@ from pgdrill.lab.neighbours import Emulated
 from pgdrill.lab.rds.service import Rds
 from pgdrill.lab.rds.state import LabSettings
 from pgdrill.lab.record import Record
+from pgdrill.lab.regions import LostRegions
 from pgdrill.model import JSON
 
 
@@ -56,7 +57,8 @@ def main(directory: Path, listener: int) -> None:
     try:
         rds.load()
         _put_in_place(rds)
-        asyncio.run(_serve(listener, Doorway(ministack, _handlers(record, rds, faults, binaries))))
+        services = LostRegions(ministack, lambda: faults.setting.lost)
+        asyncio.run(_serve(listener, Doorway(services, _handlers(record, rds, faults, binaries))))
     finally:
         rds.close(keep=True)
         cluster.kill_orphans(directory)

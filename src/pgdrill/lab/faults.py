@@ -55,7 +55,7 @@ class Doomed(Model):
 
 
 class Setting(Model):
-    """`latency` is seconds added to a transition.
+    """`latency` is seconds added to a transition. Of `lost` regions no service answers any more.
 
     `slow_first_read` is microseconds added, in instances restored while it is set, to the first read of 512 kB.
     """
@@ -66,6 +66,7 @@ class Setting(Model):
     stuck: tuple[Stuck, ...] = ()
     doomed: tuple[Doomed, ...] = ()
     slow_first_read: int = Field(default=0, ge=0)
+    lost: tuple[str, ...] = ()
 
 
 class Faults:

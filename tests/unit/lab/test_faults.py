@@ -73,6 +73,6 @@ def test_what_is_not_understood_is_refused_and_changes_nothing(change: dict[str,
         faults.set(change)
     assert refused.value.message.startswith(f"faults {change!r} not understood: {what}")
     assert refused.value.hint == (
-        "give a JSON object with some of: latency, failures, events, stuck, doomed, slow_first_read"
+        "give a JSON object with some of: latency, failures, events, stuck, doomed, slow_first_read, lost"
     )
     assert faults.get() == before
