@@ -39,7 +39,7 @@ def _quota(
         return
     needed = databases * slots.most_wanted(points, kept)
     daily = databases * -(-kept.keep // DAY)
-    there = f" beside {others} others" if others else ""
+    there = f" beside {others} other{'s' if others > 1 else ''}" if others else ""
     remedy = f"raise the quota {QUOTA_CODE} in {region} to {needed + others} or more"
     if daily + others <= limit and kept.daily_after is None:
         remedy += f', or keep one a day after a week: {section}.daily_after = "7d"'
