@@ -43,9 +43,6 @@ docs: setup ## write anew the documents that are made from the code
 format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: setup ## measure the fingerprint against count(*) and pg_dump
-	@$(BIN)/python bench/fingerprint.py
-
 lock: setup ## resolve the dependencies anew
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
