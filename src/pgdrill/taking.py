@@ -230,7 +230,7 @@ def taken(taking: Taking, now: datetime) -> Reply:
         level=Level.WARNING,
         topic="point unsealed",
         text=f"recovery point {taking.point!r} has no seal of its own: {taking.unsealed}",
-        hint="a drill of it cannot compare its catalog and settings; mend the sealing before the next slot",
+        hint="a drill of it compares with the seals of other points, further away; mend this before the next slot",
     )
     return told + Reply(messages=(warning,))
 

@@ -1,0 +1,216 @@
+"""A few days of points, kept and copied by the plan's rules in two regions, whatever happens to the copies."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pgdrill import conduct, copies, exchange, taking, upkeep
+from pgdrill.cell import Cell
+from pgdrill.checks.registry import ALL
+from pgdrill.errors import NotRunnable
+from pgdrill.evidence import archive
+from pgdrill.lab.lab import Lab
+from pgdrill.lab.record import Settings
+from pgdrill.model import Clock, PointKind, Verdict
+from pgdrill.plan import Copies, Stack
+from pgdrill.retention import Reason
+from tests.lab import labs
+from tests.lab.production import FEW, Production, environment, tick
+
+DAY = datetime(2026, 11, 22, tzinfo=UTC)
+HOURS = (1, 7, 13, 19)
+QUOTA = 12
+DR = "ap-northeast-1"
+
+
+@pytest.fixture(scope="module")
+def production(make_lab: Callable[[], Lab]) -> Iterator[Production]:
+    """A production with a point of every slot of two days, in a lab with a small quota of snapshots."""
+    lab = make_lab()
+    lab.up(Settings(manual_snapshots=QUOTA))
+    with environment(lab):
+        production = Production(lab, checks=FEW)
+        lab.client("rds").delete_db_snapshot(DBSnapshotIdentifier=production.point.id)
+        for day in (0, 1):
+            for hour in HOURS:
+                take(production, DAY + timedelta(days=day, hours=hour))
+        yield production
+
+
+@pytest.fixture(scope="module")
+def dr(production: Production) -> Cell:
+    return Cell.open(production.plan, production.plan.dr)
+
+
+@pytest.fixture(autouse=True)
+def _no_faults(production: Production) -> Iterator[None]:
+    yield
+    production.lab.door.clear_faults()
+
+
+def at(moment: datetime) -> Callable[[float], Clock]:
+    ahead = moment - datetime.now(UTC)
+
+    def then(wait: float) -> Clock:
+        real = tick(wait)
+        return replace(real, now=real.now + ahead)
+
+    return then
+
+
+def take(production: Production, slot: datetime, cell: Cell | None = None) -> None:
+    cell = cell or production.cell
+    begun = taking.begin(cell.plan, production.database, slot, slot)
+    taking.run(begun, cell, ALL, at(slot), lambda _: None)
+    tell(cell, slot)
+
+
+def tell(cell: Cell, now: datetime) -> None:
+    exchange.tell(cell, exchange.gather(cell, now))
+
+
+def slots(cell: Cell) -> list[str]:
+    found = cell.snapshots.ours(cell.plan.stack.suffix)
+    return [one.mark.slot for one in found if one.usable and one.mark and one.mark.slot]
+
+
+def named(day: int, hour: int) -> str:
+    return f"{DAY + timedelta(days=day, hours=hour):%Y-%m-%dT%HZ}"
+
+
+EVERY = [named(day, hour) for day in (0, 1) for hour in HOURS]
+NOW = DAY + timedelta(days=1, hours=19, minutes=5)
+
+
+def test_nothing_is_copied_before_anything_was_heard(production: Production) -> None:
+    empty = production.lab.world(DR).archive_bucket
+    deaf = production.plan.dr.model_copy(update={"evidence_bucket": empty})
+    with pytest.raises(NotRunnable) as refused:
+        copies.run(Cell.open(production.plan, deaf), at(NOW), lambda _: None)
+    assert refused.value.message == "nothing was heard of the other cell yet"
+
+
+def test_copies_are_not_asked_for_in_the_primary(production: Production) -> None:
+    with pytest.raises(NotRunnable) as refused:
+        copies.round_(production.cell, NOW)
+    assert refused.value.message == "copies go to ap-northeast-1, and are asked for there"
+
+
+def test_what_is_missing_is_copied_oldest_first_and_never_more_at_once_than_planned(
+    production: Production, dr: Cell
+) -> None:
+    limited = replace(dr, plan=dr.plan.model_copy(update={"copies": Copies(in_flight=2)}))
+    production.lab.door.set_faults({"latency": {"copy": 0.4}})
+    first = copies.round_(limited, NOW)
+    assert [identifier[-14:] for identifier in first.begun] == ["2026-11-22t01z", "2026-11-22t07z"]
+    assert first.flying == 2
+    assert copies.round_(limited, NOW).begun == ()
+    production.lab.door.clear_faults()
+    copied, reply = copies.run(dr, at(NOW), lambda _: None)
+    assert slots(dr) == EVERY
+    assert len(copied) == len(EVERY) - 2
+    assert reply.messages == ()
+    metrics = {metric.name: metric.value for metric in reply.metrics}
+    assert metrics["CopiesMissing"] == 0
+    again = copies.round_(dr, NOW)
+    assert (again.begun, again.backlog, again.flying) == ((), (), 0)
+
+
+def test_a_copy_has_the_keys_and_tags_of_its_own_region(production: Production, dr: Cell) -> None:
+    own = production.cell.snapshots.ours("lab")
+    for copy, source in zip(
+        dr.snapshots.ours("lab"), (s for s in own if s.mark and s.mark.slot), strict=True
+    ):
+        assert copy.tags == source.tags
+        assert copy.kms_key == production.plan.dr.storage_key
+        assert copy.copied_from == source.arn
+        assert copy.recovers_to == source.recovers_to
+        assert copy.resource == source.resource
+
+
+def test_a_drill_of_a_copy_finds_its_seals_and_the_witness_in_its_own_region(
+    production: Production, dr: Cell
+) -> None:
+    begun = production.begin("latest")
+    done = conduct.run(begun, dr, tick, lambda *_: None)
+    evidence = archive.load(dr.store, done.id, done.database)
+    assert {f.check: f.reason for f in evidence.findings if f.verdict is Verdict.FAILED} == {}
+    assert evidence.verdict is Verdict.PASSED
+    assert (evidence.point.kind, evidence.point.region) == (PointKind.COPY, DR)
+    assert len(evidence.seals) == 2
+    assert evidence.rpo.lag_of_point is not None
+
+
+def test_a_copy_that_was_ended_is_noticed_and_made_again(production: Production, dr: Cell) -> None:
+    target = f"pgdrill-lab-shop-{named(1, 19).lower()}"
+    rds = production.lab.client("rds", DR)
+    rds.delete_db_snapshot(DBSnapshotIdentifier=target)
+    production.lab.door.set_faults({"latency": {"copy": 30}})
+    assert copies.round_(dr, NOW).begun == (target,)
+    rds.delete_db_snapshot(DBSnapshotIdentifier=target)
+    production.lab.door.clear_faults()
+    noticed = copies.round_(dr, NOW)
+    assert [(event.kind, event.subject) for event in noticed.reply.events] == [("CopyEnded", target)]
+    assert noticed.begun == (target,)
+    copies.run(dr, at(NOW), lambda _: None)
+    assert slots(dr) == EVERY
+
+
+def test_a_copy_that_failed_gives_its_name_free_and_is_made_again(production: Production, dr: Cell) -> None:
+    target = f"pgdrill-lab-shop-{named(1, 13).lower()}"
+    production.lab.client("rds", DR).delete_db_snapshot(DBSnapshotIdentifier=target)
+    production.lab.door.set_faults({"doomed": [{"identifier": target, "status": "failed"}]})
+    assert copies.round_(dr, NOW).begun == (target,)
+    labs.until(lambda: (found := dr.snapshots.find(target)) is not None and found.status == "failed")
+    production.lab.door.clear_faults()
+    copied, _ = copies.run(dr, at(NOW), lambda _: None)
+    assert [snapshot.id for snapshot in copied] == [target]
+    assert slots(dr) == EVERY
+
+
+def test_what_is_being_copied_is_not_deleted_however_old_it_is(production: Production, dr: Cell) -> None:
+    target = f"pgdrill-lab-shop-{named(0, 7).lower()}"
+    production.lab.client("rds", DR).delete_db_snapshot(DBSnapshotIdentifier=target)
+    production.lab.door.set_faults({"latency": {"copy": 30}})
+    copies.round_(dr, NOW)
+    far = DAY + timedelta(days=60)
+    tell(dr, far)
+    doomed = [d.snapshot.id for d in upkeep.retain(production.cell, far, dry_run=True).deleted]
+    newest = f"pgdrill-lab-shop-{named(1, 19).lower()}"
+    expected = {f"pgdrill-lab-shop-{slot.lower()}" for slot in EVERY} - {target, newest}
+    assert set(doomed) == expected
+    production.lab.door.clear_faults()
+    copies.run(dr, at(NOW), lambda _: None)
+
+
+def test_two_suffixes_delete_nothing_of_each_other(production: Production) -> None:
+    plan = production.plan.model_copy(update={"stack": Stack(suffix="other")})
+    other = replace(production.cell, plan=plan)
+    take(production, DAY + timedelta(days=1, hours=19), other)
+    far = DAY + timedelta(days=60)
+    assert upkeep.retain(other, far, dry_run=True).deleted == ()
+    doomed = upkeep.retain(production.cell, far, dry_run=True).deleted
+    assert {deletion.snapshot.id.split("-")[1] for deletion in doomed} == {"lab"}
+    production.lab.client("rds").delete_db_snapshot(
+        DBSnapshotIdentifier=f"pgdrill-other-shop-{named(1, 19).lower()}"
+    )
+
+
+def test_a_quota_that_is_reached_half_way_thins_the_oldest_day_and_no_snapshot_is_refused(
+    production: Production, dr: Cell
+) -> None:
+    taken = []
+    for day, hour in ((2, 1), (2, 7), (2, 13), (2, 19), (3, 1), (3, 7)):
+        slot = DAY + timedelta(days=day, hours=hour)
+        kept = upkeep.retain(production.cell, slot)
+        taken += [(deletion.snapshot.tags["PgDrillSlot"], deletion.reason) for deletion in kept.deleted]
+        take(production, slot)
+    # Eight of twelve are there: four more fit, then the oldest day is thinned.
+    assert taken == [(named(0, 7), Reason.QUOTA), (named(0, 13), Reason.QUOTA)]
+    assert slots(production.cell)[:3] == [named(0, 1), named(0, 19), named(1, 1)]
+    assert [message.topic for message in kept.reply.messages] == ["retention shortened"]
+    copies.run(dr, at(slot), lambda _: None)
+    assert slots(dr) == slots(production.cell)
+    assert copies.round_(dr, slot).begun == ()
