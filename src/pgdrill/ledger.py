@@ -131,12 +131,14 @@ def rpo(
     started_at: datetime,
     every: timedelta,
     usable_delay: timedelta,
+    *,
+    off: bool = False,
 ) -> Rpo:
     """Return the three numbers, in seconds, none of them below zero.
 
     `every` is the time between two points, `usable_delay` the time from a point's moment until it can be
     restored in the region in question. Without a ledger the point's own times bound the last two from below,
-    since nothing shows that what they promise came back.
+    since nothing shows that what they promise came back. `off` says that the plan wants none.
     """
     head = fact.head if fact else None
     reached = head.beat_at if head else point.recovers_to
@@ -147,7 +149,8 @@ def rpo(
         worst_case=(every + usable_delay + lag).total_seconds(),
         basis=f"the ledger's last row in the restored copy, {head.beat_at:%Y-%m-%d %H:%M:%S} UTC"
         if head
-        else f"the recovery point's own time, {point.recovers_to:%Y-%m-%d %H:%M:%S} UTC: no ledger in the copy",
+        else f"the recovery point's own time, {point.recovers_to:%Y-%m-%d %H:%M:%S} UTC:"
+        f" {'the ledger is off in the plan' if off else 'no ledger in the copy'}",
     )
 
 

@@ -212,6 +212,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
         drill.started_at,
         cell.plan.points.every,
         cell.plan.objectives.usable_after,
+        off=database.ledger == "off",
     )
     findings += (objectives.judge_rto(rto), objectives.judge_rpo(rpo, drill.wanted, cell.plan, database))
     verdict = worst([finding.verdict for finding in findings])

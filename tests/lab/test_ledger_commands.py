@@ -1,16 +1,20 @@
 """`pgdrill ledger` against a lab: the same commands as against AWS."""
 
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from pgdrill.cli import app
+from pgdrill.errors import NotRunnable
 from pgdrill.lab.lab import Lab
+from pgdrill.ledger import witness_key
 from pgdrill.model import Beat
 from tests.lab.production import Production, environment
 
@@ -30,7 +34,8 @@ def ledger(*arguments: str, password: str = "") -> Result:
 def test_beats_are_made_one_at_a_time_and_shown(production: Production) -> None:
     first = Beat.model_validate_json(ledger("beat", "--json").stdout)
     assert ledger("beat").stdout.startswith(f"beat {first.sequence + 1} at ")
-    assert Beat.model_validate_json(ledger("status", "--json").stdout).sequence == first.sequence + 1
+    status = json.loads(ledger("status", "--json").stdout)
+    assert (status["beat"]["sequence"], status["incidents"]) == (first.sequence + 1, [])
     shown = ledger("status")
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert shown.stdout.startswith(f"beat {first.sequence + 1} at ")
@@ -82,9 +87,49 @@ def test_installing_again_and_taking_it_away_are_one_command_each(production: Pr
 
 
 def test_a_database_that_never_beat_is_not_proved(production: Production, tmp_path: Path) -> None:
-    plan = tmp_path / "pgdrill.toml"
-    text = production.lab.plan_path.read_text(encoding="utf-8")
-    plan.write_text(text.replace('name = "shop"', 'name = "other"'), encoding="utf-8")
-    shown = ledger("status", "--plan", str(plan))
+    plan = replaced(production, tmp_path, 'name = "shop"', 'name = "never"')
+    shown = ledger("status", "--plan", plan)
     assert (shown.exit_code, shown.stdout) == (3, "")
-    assert "the witness knows no beat of database other" in shown.stderr
+    assert "the witness knows no beat of database never" in shown.stderr
+
+
+def test_what_befell_the_beat_is_told_and_a_beat_that_is_down_is_not_proved(
+    production: Production, tmp_path: Path
+) -> None:
+    """A witness of another database, so that its beats may be of any time."""
+    now = datetime.now(UTC)
+    for sequence, minutes in ((1, 40), (2, 39), (5, 36), (6, 20)):
+        at = now - timedelta(minutes=minutes)
+        made = Beat(sequence=sequence, beat_at=at, done_at=at, digest=f"{sequence:064x}")
+        production.cell.store.put(witness_key("other", made), b"")
+    plan = replaced(production, tmp_path, 'name = "shop"', 'name = "other"')
+    shown = ledger("status", "--plan", plan)
+    assert shown.exit_code == 3
+    assert [line.split(",")[0] for line in shown.stderr.splitlines()] == ["gap", "silence", "silence"]
+    assert "2 beats before beat 5 did not reach the witness" in shown.stderr
+    told = json.loads(ledger("status", "--plan", plan, "--json").stdout)
+    assert [one["sequence"] for one in told["incidents"]] == [5, 6, 7]
+
+
+@pytest.mark.parametrize("command", ["beat", "run"])
+def test_where_the_ledger_is_off_nothing_is_written(
+    production: Production, tmp_path: Path, command: str
+) -> None:
+    plan = replaced(production, tmp_path, 'ledger = "on"', 'ledger = "off"')
+    refused = ledger(command, "--plan", plan).exception
+    assert isinstance(refused, NotRunnable)
+    assert (refused.message, refused.hint) == (
+        "the ledger of database 'shop' is off in the plan, so nothing is written there",
+        'set ledger = "on" for this database in the plan',
+    )
+    shown = ledger("status", "--plan", plan)
+    assert (shown.exit_code, shown.stdout) == (
+        0,
+        "the ledger of database shop is off in the plan: what a copy misses before its point is unknown\n",
+    )
+
+
+def replaced(production: Production, directory: Path, what: str, by: str) -> str:
+    plan = directory / "pgdrill.toml"
+    plan.write_text(production.lab.plan_path.read_text(encoding="utf-8").replace(what, by), encoding="utf-8")
+    return str(plan)

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from pgdrill import ledger, secret
+from pgdrill import beats, ledger, secret
+from pgdrill.beats import Incident, Kind
 from pgdrill.cell import Cell
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
@@ -24,7 +25,7 @@ from pgdrill.cli.context import (
     print_json,
 )
 from pgdrill.database import Address, Server
-from pgdrill.errors import DrillError
+from pgdrill.errors import DrillError, NotRunnable
 from pgdrill.model import Beat
 from pgdrill.plan import DatabasePlan, duration
 
@@ -46,7 +47,7 @@ AdminArgument = Annotated[
 def install(dsn: AdminArgument, plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None) -> None:
     """Make the ledger and its login role, which is the one in the plan's secret; again at will."""
     cell = open_cell(plan)
-    entry = cell.plan.database(database)
+    entry = _on(cell.plan.database(database))
     role = secret.read(cell.session.client("secretsmanager", region_name=cell.place.region), entry.secret)
     refused = ledger.install(_administrator(dsn), role.password, role=role.username)
     _say(f"ledger installed; role {role.username} may beat and read it, and nothing else")
@@ -67,7 +68,7 @@ def uninstall(
 def beat(plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, json: JsonOption = False) -> None:
     """Write one row in production, and its record in the witness."""
     cell = open_cell(plan)
-    made = _beat(cell, cell.plan.database(database))
+    made = _beat(cell, _on(cell.plan.database(database)))
     if json:
         print_json(made)
     else:
@@ -84,7 +85,7 @@ def run(
 ) -> None:
     """Beat until stopped. A beat that fails is told, and the next one tried."""
     cell = open_cell(plan)
-    entry = cell.plan.database(database)
+    entry = _on(cell.plan.database(database))
     stop = threading.Event()
 
     def stopped(_signal: int, _frame: FrameType | None) -> None:
@@ -105,20 +106,56 @@ def run(
 def status(
     plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, json: JsonOption = False
 ) -> None:
-    """Show the newest beat that the witness knows; exit status 3 if it knows none of the last day."""
+    """Show the newest beat that the witness knows, and what befell the beat in the last day.
+
+    Exit status: 0 it beats, 3 it is down, or the witness knows no beat of the last day.
+    """
     cell = open_cell(plan)
     entry = cell.plan.database(database)
+    if entry.ledger == "off":
+        _say(
+            f"the ledger of database {entry.name} is off in the plan: what a copy misses before its point is unknown"
+        )
+        return
     now = clock().now
-    beats = ledger.witness(cell.store, entry.name, since=now - ledger.RECENT)
-    if not beats:
+    known = ledger.witness(cell.store, entry.name, since=now - ledger.RECENT)
+    if not known:
         _warn(f"the witness knows no beat of database {entry.name} of the last day")
         _warn("HINT: start it with: pgdrill ledger run")
         raise typer.Exit(3)
-    newest = beats[-1]
+    newest, found = known[-1], beats.incidents(known, now)
+    down = found and found[-1].sequence > newest.sequence
     if json:
-        print_json(newest)
+        told = [incident.model_dump(mode="json") for incident in found]
+        print_json({"beat": newest.model_dump(mode="json"), "incidents": told})
     else:
         _say(f"{_told(newest)}, {(now - newest.beat_at).total_seconds():.0f} s ago")
+        for incident in found:
+            _warn(_befell(incident))
+    if down:
+        raise typer.Exit(3)
+
+
+def _befell(incident: Incident) -> str:
+    """Say what an incident was, in words that name who has to look."""
+    what = {
+        Kind.GAP: f"{incident.missing} beats before beat {incident.sequence} did not reach the witness:"
+        " see whether the evidence bucket could be reached",
+        Kind.SILENCE: f"nobody beat before beat {incident.sequence}: see what runs the beat, and whether the server was up",
+        Kind.CLOCK: f"the server's clock was set back before beat {incident.sequence}",
+        Kind.FORK: f"beat {incident.sequence} was beaten again: production was recovered to before it, or replaced",
+        Kind.ANEW: "the ledger was removed and made anew",
+    }[incident.kind]
+    return f"{incident.kind}, {incident.since:%m-%d %H:%M:%S} to {incident.until:%m-%d %H:%M:%S} UTC: {what}"
+
+
+def _on(entry: DatabasePlan) -> DatabasePlan:
+    if entry.ledger == "off":
+        raise NotRunnable(
+            f"the ledger of database {entry.name!r} is off in the plan, so nothing is written there",
+            hint='set ledger = "on" for this database in the plan',
+        )
+    return entry
 
 
 def _beat(cell: Cell, entry: DatabasePlan) -> Beat:
