@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pgdrill import __version__, examination, ledger, objectives, seal
+from pgdrill import __version__, examination, ledger, objectives, schedule, seal
 from pgdrill.cell import Cell
 from pgdrill.checks.check import Case
 from pgdrill.checks.registry import ALL
@@ -248,7 +248,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
         coverage=next((f.coverage for f in findings if f.check == "rows"), ""),
         examined=_examined(sweep),
         facts={ref.key: ref.sha256 for ref in drill.facts if ref.sha256},
-        warnings=_warnings(drill),
+        warnings=_warnings(drill, cell, known, sweep),
     )
 
 
@@ -326,11 +326,25 @@ def _examined(sweep: Fact | None) -> Examined:
     )
 
 
-def _warnings(drill: Drill) -> tuple[str, ...]:
+def _warnings(drill: Drill, cell: Cell, known: Case, sweep: Fact | None) -> tuple[str, ...]:
     point, seen = drill.restored_from(), drill.instance
     told = []
     if seen and seen.engine_version != point.engine_version:
         told.append(f"the point was PostgreSQL {point.engine_version}, RDS restored {seen.engine_version}")
     if point.kind is PointKind.SNAPSHOT and not point.encrypted:
         told.append("the snapshot is not encrypted")
+    if cell.plan.database(drill.database).ledger == "off":
+        told.append("the ledger is off in the plan: what the copy misses before its point is unknown")
+    for database, table, rows, estimate in seal.fewer(known.before, known.after, _rows(sweep)):
+        told.append(
+            f"{table} of database {database} holds {rows:,} rows, production estimated {estimate:,} around the point"
+        )
+    last = archive.history(cell.store, drill.database, before=drill.id, most=1)
+    since = last[0].started_at if last else None
+    told += [schedule.told(one) for one in schedule.skipped(cell.store, drill.database, since)]
     return tuple(told)
+
+
+def _rows(sweep: Fact | None) -> dict[str, dict[str, int]]:
+    contents = sweep.fingerprint().databases if isinstance(sweep, SweepFact) else {}
+    return {name: {table: of.rows for table, of in one.tables.items()} for name, one in contents.items()}

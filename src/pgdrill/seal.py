@@ -5,7 +5,7 @@ connection a database, in short read-only transactions, no table; writes one obj
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -23,6 +23,8 @@ from pgdrill.store import Store
 
 Phase = Literal["before", "after"]
 PHASES: tuple[Phase, ...] = ("before", "after")
+# A table of fewer rows may well be half as large a moment later.
+TELLING = 1000
 _TIME = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -186,43 +188,64 @@ def _digest(body: bytes) -> str:
 def around(store: Store, database: str, point: RecoveryPoint) -> tuple[Seal | None, Seal | None]:
     """Return the nearest seals before and after a recovery point, None where there is none.
 
-    A snapshot has seals of its own, taken for it; anything else lies between those of other points.
+    A snapshot has seals of its own, taken for it; anything else lies between those of other points. Seals of an
+    instance that had the same name before are no seals of this one.
     """
     keys = list(store.keys(_prefix(database)))
     if point.kind is not PointKind.PITR:
-        own = [_own(store, keys, phase, point.id) for phase in ("before", "after")]
+        own = [_own(store, keys, phase, point) for phase in PHASES]
         if any(own):
             return own[0], own[1]
-    return _last_before(store, keys, point.recovers_to), _first_after(store, keys, point.recovers_to)
+    return _last_before(store, keys, point), _first_after(store, keys, point)
 
 
-def _own(store: Store, keys: list[str], phase: str, point: str) -> Seal | None:
+def fewer(
+    before: Seal | None, after: Seal | None, restored: Mapping[str, Mapping[str, int]]
+) -> list[tuple[str, str, int, int]]:
+    """Return (database, table, rows, estimate) where the copy holds under half of what production estimated.
+
+    Both seals must say so, of a thousand rows at least: an estimate is as old as the last vacuum or analyze.
+    """
+    if before is None or after is None:
+        return []
+    return [
+        (database, table, rows[table], least)
+        for database, rows in sorted(restored.items())
+        for table in sorted(rows)
+        if (least := min(seal.estimates.get(database, {}).get(table, 0) for seal in (before, after)))
+        >= TELLING
+        and rows[table] < least / 2
+    ]
+
+
+def _own(store: Store, keys: list[str], phase: Phase, point: RecoveryPoint) -> Seal | None:
     """Return a seal that was surely taken on that side of the snapshot; tries at once may have made several.
 
     Whoever asked for the snapshot had finished its seal: the one done first precedes the snapshot, whoever made it.
     """
-    mine = [key for key in keys if key.endswith(f"-{phase}-{point}.json")]
-    seals = [seal for key in mine if (seal := _read(store, key)) is not None]
+    mine = [key for key in keys if key.endswith(f"-{phase}-{point.id}.json")]
+    seals = [seal for key in mine if (seal := _read(store, key, point)) is not None]
     return min(seals, key=lambda seal: seal.done_at, default=None)
 
 
-def _last_before(store: Store, keys: list[str], moment: datetime) -> Seal | None:
-    for key in reversed(keys):
-        if _time(key) <= moment.strftime(_TIME):
-            seal = _read(store, key)
-            if seal is not None and seal.done_at <= moment:
-                return seal
-    return None
+def _last_before(store: Store, keys: list[str], point: RecoveryPoint) -> Seal | None:
+    moment = point.recovers_to
+    earlier = (key for key in reversed(keys) if _time(key) <= moment.strftime(_TIME))
+    seals = (_read(store, key, point) for key in earlier)
+    return next((seal for seal in seals if seal is not None and seal.done_at <= moment), None)
 
 
-def _first_after(store: Store, keys: list[str], moment: datetime) -> Seal | None:
-    later = [key for key in keys if _time(key) >= moment.strftime(_TIME)]
-    return _read(store, later[0]) if later else None
+def _first_after(store: Store, keys: list[str], point: RecoveryPoint) -> Seal | None:
+    later = (key for key in keys if _time(key) >= point.recovers_to.strftime(_TIME))
+    return next((seal for key in later if (seal := _read(store, key, point)) is not None), None)
 
 
-def _read(store: Store, key: str) -> Seal | None:
-    body = store.get(key)
-    return Seal.model_validate_json(body) if body is not None else None
+def _read(store: Store, key: str, point: RecoveryPoint) -> Seal | None:
+    """Return a seal of the point's instance; what cannot be read is no seal, and for `broken` to tell."""
+    seal = _parsed(store.get(key) or b"")
+    if seal is None or (seal.resource and point.resource and seal.resource != point.resource):
+        return None
+    return seal
 
 
 def _time(key: str) -> str:

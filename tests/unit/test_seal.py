@@ -153,3 +153,42 @@ def test_two_seals_taken_at_once_are_a_fork() -> None:
     seal.keep(memory, made("p4", 120.5), "before")
     memory.objects[key] = other.objects[key]
     assert [fault for _, fault in found(memory)] == ["forked"]
+
+
+def test_seals_of_an_instance_that_had_the_name_before_are_not_those_of_this_one() -> None:
+    memory = Memory()
+    for minutes, resource in ((0, "db-OLD"), (10, "db-NEW"), (40, "db-OLD"), (50, "db-NEW")):
+        one = made(f"p{minutes}", minutes).model_copy(update={"resource": resource})
+        seal.keep(memory, one, "before")
+    moment = point("pitr", PointKind.PITR, 30)
+    assert taken(seal.around(memory, "shop", moment.model_copy(update={"resource": "db-NEW"}))) == [10, 50]
+    assert taken(seal.around(memory, "shop", moment.model_copy(update={"resource": "db-OLD"}))) == [0, 40]
+    assert taken(seal.around(memory, "shop", moment)) == [10, 40]
+
+
+def test_a_seal_that_cannot_be_read_is_as_good_as_none() -> None:
+    memory = stored()
+    memory.objects[KEYS[1]] = b"{}"
+    assert taken(seal.around(memory, "shop", point("pitr", PointKind.PITR, 30))) == [0, 60]
+
+
+def estimated(rows: int) -> Seal:
+    return made("p1", 0).model_copy(update={"estimates": {"shop": {"public.orders": rows}}})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rows", "told"),
+    [
+        (4000, 5000, 1999, [("shop", "public.orders", 1999, 4000)]),
+        (4000, 5000, 2000, []),
+        (4000, 100, 0, []),
+        (999, 999, 0, []),
+    ],
+    ids=["under half", "half", "emptied meanwhile", "small"],
+)
+def test_a_table_far_smaller_than_production_estimated_is_told(
+    before: int, after: int, rows: int, told: list[tuple[str, str, int, int]]
+) -> None:
+    restored = {"shop": {"public.orders": rows, "public.new": 0}}
+    assert seal.fewer(estimated(before), estimated(after), restored) == told
+    assert seal.fewer(None, estimated(after), restored) == []
