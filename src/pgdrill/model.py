@@ -114,6 +114,19 @@ class RecoveryPoint(Model):
     kms_key: str | None = None
 
 
+class Kept(Model):
+    """What the plan keeps of one kind, by age: `days[n]` is how many are n days old, today first.
+
+    Of `every_moment` in those days there is something to restore, not of single ones.
+    """
+
+    what: str
+    region: str
+    keep: str
+    every_moment: bool = False
+    days: tuple[int, ...]
+
+
 class Lease(Model):
     """What makes a temporary instance pgdrill's own: its name, its tags and an expiry.
 

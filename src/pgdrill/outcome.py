@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pgdrill import __version__, examination, ledger, objectives, schedule, seal
+from pgdrill import __version__, examination, ledger, objectives, outlook, schedule, seal
 from pgdrill.cell import Cell
 from pgdrill.checks.check import Case
 from pgdrill.checks.registry import ALL
@@ -242,6 +242,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
         rpo=rpo,
         rpo_objective=cell.plan.objectives.rpo.total_seconds(),
         pitr_window=cell.plan.points.pitr.total_seconds(),
+        kept=outlook.retention(cell.plan),
         findings=findings,
         verdict=verdict,
         verdict_reason=_reason(verdict, findings, drill.restored_from().id),

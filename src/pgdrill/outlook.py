@@ -1,18 +1,15 @@
-"""What a plan makes in a year and keeps at once, as numbers and as a picture of its retention. Pure, but for its template.
+"""What a plan makes in a year and keeps at once, as numbers and as a picture of its retention. Pure.
 
 The picture's ages are whole days, today first. It is drawn at the moment of a day's first slot.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import pairwise
-from typing import Literal
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pgdrill import ledger, slots
-from pgdrill.model import Model
+from pgdrill.evidence import report
+from pgdrill.model import Kept, Model
 from pgdrill.plan import Copies, Plan, Points, spelled
 
 DAY = timedelta(days=1)
@@ -30,16 +27,6 @@ class Count(Model):
     where: str
     a_year: int
     kept: int | None
-
-
-class Lane(Model):
-    """`days[n]` is how many are kept that are n days old; a `line` reaches every moment, not single ones."""
-
-    what: str
-    where: str
-    keep: str
-    kind: Literal["bars", "line"]
-    days: tuple[int, ...]
 
 
 def counts(plan: Plan) -> tuple[Count, ...]:
@@ -62,28 +49,26 @@ def counts(plan: Plan) -> tuple[Count, ...]:
     return tuple(Count(what=what, where=where, a_year=year, kept=kept) for what, where, year, kept in made)
 
 
-def lanes(plan: Plan) -> tuple[Lane, ...]:
+def retention(plan: Plan) -> tuple[Kept, ...]:
     """Return what is kept of one database, by age."""
     primary, dr = plan.primary.region, plan.dr.region
     pitr = plan.points.pitr
     found = [
-        Lane(what="PITR", where=primary, keep=spelled(pitr), kind="line", days=(1,) * (pitr // DAY)),
-        _lane(plan, "points", primary, plan.points),
-        _lane(plan, "copies", dr, plan.copies),
+        Kept(what="PITR", region=primary, keep=spelled(pitr), every_moment=True, days=(1,) * (pitr // DAY)),
+        _aged(plan, "points", primary, plan.points),
+        _aged(plan, "copies", dr, plan.copies),
     ]
     if plan.exports.schedule != "off":
         days = (_exports_a_day(plan),) * -(-plan.exports.keep // DAY)
-        found.append(
-            Lane(what="exports", where=primary, keep=spelled(plan.exports.keep), kind="bars", days=days)
-        )
+        found.append(Kept(what="exports", region=primary, keep=spelled(plan.exports.keep), days=days))
     return tuple(found)
 
 
-def _lane(plan: Plan, what: str, where: str, kept: Points | Copies) -> Lane:
+def _aged(plan: Plan, what: str, where: str, kept: Points | Copies) -> Kept:
     now = slots.slot_of(plan.points, datetime(2000, 1, 1, tzinfo=UTC)) + plan.points.every
     ages = range(-(-kept.keep // DAY))
     days = tuple(sum(1 for _ in _wanted(plan, kept, now - age * DAY, now)) for age in ages)
-    return Lane(what=what, where=where, keep=spelled(kept.keep), kind="bars", days=days)
+    return Kept(what=what, region=where, keep=spelled(kept.keep), days=days)
 
 
 def _wanted(plan: Plan, kept: Points | Copies, until: datetime, now: datetime) -> Iterator[datetime]:
@@ -97,14 +82,14 @@ def _exports_a_day(plan: Plan) -> int:
     return {"daily": 1, "slot": DAY // plan.points.every, "off": 0}[plan.exports.schedule]
 
 
-def blocks(lane: Lane, span: int, most: int) -> str:
-    """Draw a lane in characters, today at the left; `most` a day is a full block. Older days share a character."""
+def blocks(kept: Kept, span: int, most: int) -> str:
+    """Draw it in characters, today at the left; `most` a day is a full block. Older days share a character."""
     width = min(span, _WIDEST)
     edges = [column * span // width for column in range(width + 1)]
     drawn = ""
     for begins, ends in pairwise(edges):
-        days = lane.days[begins:ends]
-        if lane.kind == "line":
+        days = kept.days[begins:ends]
+        if kept.every_moment:
             drawn += "━" if days else " "
         else:
             height = sum(days) / (ends - begins) / most * 8
@@ -113,32 +98,11 @@ def blocks(lane: Lane, span: int, most: int) -> str:
 
 
 def axis(span: int) -> str:
-    """Return the line under the lanes: today at the left, the oldest day at the right."""
+    """Return the line under what `blocks` draws: today at the left, the oldest day at the right."""
     width = min(span, _WIDEST)
     return "now" + f"{span} d ago".rjust(max(0, width - 3))
 
 
 def svg(plan: Plan) -> str:
-    """Draw the retention as a picture for documents and reports; it says in words what it shows."""
-    found = lanes(plan)
-    return (
-        _environment()
-        .get_template("retention.svg.j2")
-        .render(
-            lanes=found,
-            span=max(len(lane.days) for lane in found),
-            most=DAY // plan.points.every,
-        )
-    )
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("pgdrill"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    """Draw the retention as a picture for documents; the report of a drill has it as well."""
+    return report.retention(retention(plan))

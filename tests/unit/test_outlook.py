@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgdrill import outlook, slots
-from pgdrill.outlook import Lane
+from pgdrill.model import Kept
 from pgdrill.plan import Plan
 from tests.unit.plans import SMALL, plan
 
@@ -40,24 +40,24 @@ def test_two_databases_make_twice_as_much_and_one_without_ledger_beats_not() -> 
     assert numbers(plan(exports={"schedule": "off"}))["exports", "ap-southeast-1"] == (0, 0)
 
 
-def lane(what: str, of: Plan) -> Lane:
-    return next(found for found in outlook.lanes(of) if found.what == what)
+def kept(what: str, of: Plan) -> Kept:
+    return next(found for found in outlook.retention(of) if found.what == what)
 
 
 def test_the_picture_has_every_slot_for_thirty_days_and_the_window_for_seven() -> None:
-    assert lane("points", plan()).days == (4,) * 30
-    assert lane("PITR", plan()).days == (1,) * 7
-    assert lane("exports", plan()).days == (1,) * 30
+    assert kept("points", plan()).days == (4,) * 30
+    assert kept("PITR", plan()).days == (1,) * 7
+    assert kept("exports", plan()).days == (1,) * 30
 
 
 def test_tiered_points_are_thin_after_a_week_and_copies_stay_as_they_are() -> None:
     tiered = plan(points={"daily_after": "7d"})
-    assert lane("points", tiered).days == (4,) * 7 + (1,) * 23
-    assert lane("copies", tiered).days == (4,) * 30
+    assert kept("points", tiered).days == (4,) * 7 + (1,) * 23
+    assert kept("copies", tiered).days == (4,) * 30
 
 
-def test_exports_that_are_off_have_no_lane() -> None:
-    assert [found.what for found in outlook.lanes(plan(exports={"schedule": "off"}))] == [
+def test_exports_that_are_off_are_not_drawn() -> None:
+    assert [found.what for found in outlook.retention(plan(exports={"schedule": "off"}))] == [
         "PITR",
         "points",
         "copies",
@@ -74,11 +74,11 @@ def test_the_picture_shows_as_many_as_are_kept(every: str, keep: int, daily: int
     if daily is not None and daily < keep:
         rules["daily_after"] = f"{daily}d"
     of = plan(points=rules)
-    assert sum(lane("points", of).days) == slots.most_wanted(of.points, of.points)
+    assert sum(kept("points", of).days) == slots.most_wanted(of.points, of.points)
 
 
-def bars(*days: int) -> Lane:
-    return Lane(what="points", where="here", keep="1d", kind="bars", days=days)
+def bars(*days: int) -> Kept:
+    return Kept(what="points", region="here", keep="1d", days=days)
 
 
 @pytest.mark.parametrize(
@@ -91,25 +91,31 @@ def bars(*days: int) -> Lane:
         ((0, 1) * 60, 120, "▁" * 60),
     ],
 )
-def test_a_lane_is_drawn_in_eighths_of_the_most_a_day(days: tuple[int, ...], span: int, drawn: str) -> None:
+def test_what_is_kept_is_drawn_in_eighths_of_the_most_a_day(
+    days: tuple[int, ...], span: int, drawn: str
+) -> None:
     assert outlook.blocks(bars(*days), span, 4) == drawn
 
 
-def test_the_axis_is_as_wide_as_the_lanes() -> None:
+def test_the_axis_is_as_wide_as_the_drawing() -> None:
     for span in (30, 60, 400):
         axis = outlook.axis(span)
         assert len(axis) == len(outlook.blocks(bars(1), span, 4)) == min(span, 60)
         assert axis.endswith(f" {span} d ago")
 
 
-def test_the_svg_draws_a_bar_for_every_day_and_says_what_it_shows() -> None:
+def test_the_svg_draws_a_column_for_every_day_and_says_what_it_shows() -> None:
     root = ET.fromstring(outlook.svg(plan(points={"daily_after": "7d"})))  # noqa: S314  # our own template
-    heights = [float(bar.attrib["height"]) for bar in root.iter(f"{SVG}rect") if bar.attrib["class"] == "bar"]
+    drawn = [rect.attrib for rect in root.iter(f"{SVG}rect")]
+    heights = [float(rect["height"]) for rect in drawn if rect["class"] == "kept"]
     assert len(heights) == 30 + 30 + 30
     assert heights[:30] == [28.0] * 7 + [7.0] * 23
+    (line,) = [float(rect["width"]) for rect in drawn if rect["class"] == "every"]
+    assert line == pytest.approx((880 - 190 - 20) * 7 / 30, abs=0.1)
     said = root.findtext(f"{SVG}desc")
     assert said is not None
-    assert "points in ap-southeast-1: kept for 30d, 51 at once." in said
+    assert "points in ap-southeast-1: kept for 30d, 51 at once;" in said
+    assert "PITR in ap-southeast-1: kept for 7d, every moment;" in said
 
 
 def test_the_svg_escapes_what_the_plan_says() -> None:

@@ -71,7 +71,7 @@ def explain(
             {
                 "online": online,
                 "counts": [count.model_dump(mode="json") for count in outlook.counts(real)],
-                "kept": [lane.model_dump(mode="json") for lane in outlook.lanes(real)],
+                "kept": [kept.model_dump(mode="json") for kept in outlook.retention(real)],
                 "cost": cost.estimate(real).model_dump(mode="json"),
                 "prices": {name: price.model_dump(mode="json") for name, price in cost.prices().items()},
                 "obstacles": [obstacle.model_dump(mode="json") for obstacle in obstacles],
@@ -144,12 +144,12 @@ def _print_counts(plan: Plan) -> None:
 
 def _print_retention(plan: Plan) -> None:
     out.print("\n[bold]What it keeps of each database[/]")
-    lanes = outlook.lanes(plan)
-    span = max(len(lane.days) for lane in lanes)
-    most = max(day for lane in lanes for day in lane.days)
-    for lane in lanes:
-        label = f"{lane.what:8} {lane.keep:>5}  "
-        out.print(f"{label}{outlook.blocks(lane, span, most)}", markup=False, no_wrap=True)
+    kinds = outlook.retention(plan)
+    span = max(len(kept.days) for kept in kinds)
+    most = max(day for kept in kinds for day in kept.days)
+    for kept in kinds:
+        label = f"{kept.what:8} {kept.keep:>5}  "
+        out.print(f"{label}{outlook.blocks(kept, span, most)}", markup=False, no_wrap=True)
     out.print(" " * 16 + outlook.axis(span), style="dim", no_wrap=True)
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from pgdrill.evidence.record import Evidence, Summary, Teardown
 from pgdrill.evidence.wording import PHASE, duration
-from pgdrill.model import Stage, Verdict
+from pgdrill.model import Kept, Stage, Verdict
 
 SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
 STEPS = (*SECONDS, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
@@ -38,6 +38,7 @@ class Layout:
 
 TIMELINE = (Layout("wide", 880, 190, 90, 6), Layout("narrow", 340, 0, 0, 3))
 TREND = (Layout("wide", 880, 70, 20, 4), Layout("narrow", 340, 52, 10, 4, most=16))
+RETENTION = (Layout("wide", 880, 190, 20, 4), Layout("narrow", 340, 0, 0, 3))
 TERMINAL = Layout("terminal", 36, 0, 0, 3, least=1)
 
 
@@ -174,6 +175,54 @@ def _lines(dots: Sequence[Dot]) -> list[str]:
         else:
             runs[-1].append(f"{dot.x},{dot.y}")
     return [" ".join(run) for run in runs if len(run) > 1]
+
+
+@dataclass(frozen=True)
+class Column:
+    """How many are kept of one age: as high as all are that are taken in a day, or lower."""
+
+    x: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One kind that is kept: `columns` by age, or one `line` over every moment. `base` is its lower edge."""
+
+    kept: Kept
+    base: float
+    columns: tuple[Column, ...]
+    line: float | None
+
+
+@dataclass(frozen=True)
+class Retention:
+    layout: Layout
+    lanes: tuple[Lane, ...]
+    span: int
+    bottom: float
+
+
+def retention(kept: Sequence[Kept], layout: Layout, height: float = 28) -> Retention | None:
+    """Lay out what is kept by age, today at the left; the busiest day is `height` high."""
+    if not kept:
+        return None
+    # Without room at the left the names stand above.
+    row = 50 if layout.left else 62
+    span = max(len(kind.days) for kind in kept)
+    most = max((day for kind in kept for day in kind.days), default=1) or 1
+    step = layout.x(1 / span) - layout.left
+    lanes = []
+    for index, kind in enumerate(kept):
+        columns = tuple(
+            Column(layout.x(age / span), round(step * 0.8, 1), round(height * count / most, 1))
+            for age, count in enumerate(kind.days)
+            if count
+        )
+        line = round(layout.x(len(kind.days) / span) - layout.left, 1) if kind.every_moment else None
+        lanes.append(Lane(kind, row * (index + 1), () if kind.every_moment else columns, line))
+    return Retention(layout, tuple(lanes), span, row * len(kept))
 
 
 @dataclass(frozen=True)

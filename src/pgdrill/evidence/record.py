@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from pgdrill.model import (
     JSON,
     Finding,
+    Kept,
     Model,
     Moment,
     PointKind,
@@ -80,7 +81,8 @@ class Evidence(Model):
     `drill` starts with the UTC time, so that ids sort as drills happened. `number` counts a database's drills
     from 1 and `previous_sha256` is the digest of the one before: what is missing, moved or altered shows.
     `plan_sha256` is the digest of the plan as JSON. `facts` maps keys in the store to their digests; the facts
-    themselves lie beside. `pitr_window` is how far back the plan wants PITR to reach. `stages` ends before teardown, which has a record of its own.
+    themselves lie beside. `pitr_window` is how far back the plan wants PITR to reach, `kept` what it wants kept, by age.
+    `stages` ends before teardown, which has a record of its own.
     """
 
     schema_version: Literal["1"] = SCHEMA_VERSION
@@ -105,6 +107,7 @@ class Evidence(Model):
     rpo: Rpo
     rpo_objective: Seconds
     pitr_window: Seconds = 7 * 86400.0
+    kept: tuple[Kept, ...] = ()
     findings: tuple[Finding, ...]
     verdict: Verdict
     verdict_reason: str

@@ -16,7 +16,7 @@ from pgdrill import coverage
 from pgdrill.coverage import Age
 from pgdrill.evidence import charts, wording
 from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
-from pgdrill.model import PointKind, Verdict
+from pgdrill.model import Kept, PointKind, Verdict
 
 DAMAGE_SHOWN = 30
 
@@ -42,6 +42,7 @@ def report(
         style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         timelines=[charts.timeline(evidence, teardown, layout) for layout in charts.TIMELINE],
         trends=[charts.trend(drills, layout) for layout in charts.TREND],
+        retentions=[charts.retention(evidence.kept, layout) for layout in charts.RETENTION],
         drills=drills,
         days=coverage.days(ages),
         proved=coverage.proved(ages),
@@ -54,6 +55,13 @@ def report(
         reproduce=reproduce(evidence),
         damage_shown=DAMAGE_SHOWN,
     )
+
+
+def retention(kept: Sequence[Kept]) -> str:
+    """Draw what is kept by age as an SVG of its own, for documents."""
+    pictures = _environment().get_template("pictures.svg.j2").make_module()
+    drawn: str = pictures.retention(charts.retention(kept, charts.RETENTION[0]), alone=True)  # type: ignore[attr-defined]  # a macro
+    return drawn.strip() + "\n"
 
 
 def reproduce(evidence: Evidence) -> str:

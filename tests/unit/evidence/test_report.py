@@ -12,7 +12,7 @@ import pytest
 from pgdrill import coverage
 from pgdrill.evidence.record import Evidence, Instance, Isolation, Summary, canonical, sha256
 from pgdrill.evidence.report import DAMAGE_SHOWN, report, reproduce
-from pgdrill.model import Damage, Finding, PointKind, Rpo, Rto, Stage, Verdict
+from pgdrill.model import Damage, Finding, Kept, PointKind, Rpo, Rto, Stage, Verdict
 from tests.unit.evidence.drills import START, damaged, drilled, never_started, summaries, torn_down
 
 VOID = {"meta", "br", "link"}
@@ -336,3 +336,20 @@ def test_a_window_of_which_nothing_is_proved_says_how_to_begin() -> None:
 
 def test_without_coverage_the_report_says_nothing_of_it() -> None:
     assert "PITR window are proved" not in report(drilled())
+
+
+def test_what_the_plan_keeps_is_drawn_for_wide_and_narrow_pages() -> None:
+    kept = (
+        Kept(what="PITR", region="here", keep="7d", every_moment=True, days=(1,) * 7),
+        Kept(what="points", region="here", keep="30d", days=(4,) * 7 + (1,) * 23),
+    )
+    page = Page(report(drilled(kept=kept)))
+    assert "What the plan keeps" in page.text
+    assert "points in here: kept for 30d, 51 at once" in page.text
+    columns = [rect for rect in page.all("rect") if rect.get("class") == "kept"]
+    assert len(columns) == 2 * 30
+    assert len([rect for rect in page.all("rect") if rect.get("class") == "every"]) == 2
+
+
+def test_evidence_without_a_plan_draws_no_retention() -> None:
+    assert "What the plan keeps" not in Page(report(drilled())).text
