@@ -5,7 +5,7 @@ deleted: what is not pgdrill's own by prefix and tags, the newest usable point o
 making, and what the caller names as busy: copied, exported, restored or drilled in either region.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -83,7 +83,7 @@ def retain(
     """
     own = sorted((point for point in points if point.mark), key=lambda point: (moment(point), point.id))
     daily = _dailies(own)
-    newest = _newest(own, lambda lineage: lineage.database)
+    newest = _newest(own)
     deletable = [p for p in own if p.status in _DELETABLE and p.id not in busy and p.id not in newest]
     unwanted = {
         point.id: deletion
@@ -91,11 +91,10 @@ def retain(
         if (deletion := _unwanted(point, rules, now, daily=point.id in daily))
     }
     excess = quota.used + room - quota.limit - len(unwanted)
-    spared = daily | _newest(own, lambda lineage: lineage)
     for point in sorted(deletable, key=lambda point: point.usable):  # what failed goes first
         if excess <= 0:
             break
-        if point.id not in unwanted and point.id not in spared:
+        if point.id not in unwanted and point.id not in daily:
             unwanted[point.id] = _forced(point, quota)
             excess -= 1
     return [unwanted[point.id] for point in deletable if point.id in unwanted]
@@ -166,12 +165,10 @@ def _dailies(own: Sequence[Snapshot]) -> set[str]:
     return {point.id for point in first.values()}
 
 
-def _newest(own: Sequence[Snapshot], group: Callable[[Lineage], object]) -> set[str]:
-    newest: dict[object, Snapshot] = {}
-    for point in own:
-        if point.usable:
-            newest[group(lineage(point))] = point
-    return {point.id for point in newest.values()}
+def _newest(own: Sequence[Snapshot]) -> set[str]:
+    """Return the newest usable point of every database, whichever instance it is of."""
+    newest = {lineage(point).database: point.id for point in own if point.usable}
+    return set(newest.values())
 
 
 def _days(age: timedelta) -> str:
