@@ -201,8 +201,11 @@ def judge(drill: Drill, cell: Cell, clock: Clock) -> Drill:
     """Reach the verdicts, measure RTO and RPO, and write the evidence."""
     evidence = outcome.evidence(drill, cell, clock)
     digest = outcome.keep(cell, evidence)
+    if drill.purpose is Purpose.RECOVERY:
+        verdict, reason = recover.sound(evidence)
+        return drill.to(Step.HAND_OVER, verdict=verdict, reason=reason, evidence_sha256=digest)
     return drill.to(
-        Step.HAND_OVER if drill.purpose is Purpose.RECOVERY else Step.DESTROY,
+        Step.DESTROY,
         verdict=evidence.verdict,
         reason=evidence.verdict_reason,
         evidence_sha256=digest,

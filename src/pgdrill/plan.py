@@ -385,8 +385,10 @@ class Plan(Model):
         return f"{PREFIX}-{self.stack.suffix}-drill-{database.name}"
 
     def recovered(self, database: DatabasePlan, now: datetime) -> str:
-        """Return the identifier of an instance that is recovered at a moment and stays."""
-        return f"{PREFIX}-{self.stack.suffix}-recovered-{database.name}-{now:%Y%m%d%H%M}"
+        """Return the identifier of an instance that is recovered at a moment and stays; RDS takes 63 characters."""
+        head, time = f"{PREFIX}-{self.stack.suffix}-recovered-", f"{now:%Y%m%d%H%M}"
+        name = database.name[: 63 - len(head) - len(f"-{time}")].rstrip("-")
+        return f"{head}{name}-{time}"
 
     def point_prefix(self, database: DatabasePlan) -> str:
         return f"{PREFIX}-{self.stack.suffix}-{database.name}-"

@@ -72,6 +72,11 @@ def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
 def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> RecoveryPoint:
     window = cell.rds.window(database.instance)
     instance = cell.rds.instance(database.instance)
+    if cell.place == cell.plan.dr:
+        raise NotRunnable(
+            f"there is no point-in-time recovery in {cell.place.region}, only copies of snapshots",
+            hint="choose one of them: latest, or an id from: pgdrill point list --cell dr",
+        )
     if window is None or instance is None:
         raise NotRunnable(
             f"instance {database.instance!r} has no point-in-time recovery",

@@ -83,7 +83,7 @@ class Drill(Model):
     point: RecoveryPoint | None = None
     held: Annotated[Lease | Recovered | None, Field(union_mode="left_to_right")] = None
     password_asked: bool = False
-    handing_over: bool = False
+    handing_over_at: Moment | None = None
     accepted: bool = False
     stages: dict[Stage, Moment] = Field(default_factory=dict)
     instance: Instance | None = None

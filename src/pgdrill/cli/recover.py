@@ -1,5 +1,6 @@
 """`pgdrill recover`: restore an instance that stays, examine it, hand it over with a list of what is left to do."""
 
+import contextlib
 import secrets
 from typing import Annotated, Literal
 
@@ -21,7 +22,7 @@ from pgdrill.cli.context import (
 )
 from pgdrill.cli.drill import operator
 from pgdrill.cli.progress import Progress
-from pgdrill.errors import NotHandedOver, NotRunnable
+from pgdrill.errors import DrillError, NotHandedOver, NotRunnable, PlanError
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Trigger
 from pgdrill.evidence.wording import duration
@@ -70,8 +71,12 @@ def run(
     cell = Cell.open(loaded, loaded.dr if cell_name == "dr" else loaded.primary)
     wanted = loaded.database(database)
     if resume:
-        begun = conduct.resume(cell, wanted.name, resume).model_copy(update={"accepted": accept})
-        return _conduct(cell, begun, as_json=as_json)
+        return _conduct(cell, _cut_off(cell, wanted.name, resume, accept=accept), as_json=as_json)
+    if accept:
+        raise PlanError(
+            "--accept is for a recovery that did not pass",
+            hint="name it: pgdrill recover --resume ID --accept",
+        )
     begun = drill.begin(
         loaded,
         wanted,
@@ -92,6 +97,17 @@ def run(
         if not typer.confirm("Recover?", err=True):
             raise NotRunnable("not recovered", hint="say yes, or give --yes")
     return _conduct(cell, begun, as_json=as_json)
+
+
+def _cut_off(cell: Cell, database: str, identifier: str, *, accept: bool) -> Drill:
+    """Return a recovery as it was left; its hand-over is begun anew, with its own patience."""
+    found = conduct.resume(cell, database, identifier)
+    if found.purpose is not Purpose.RECOVERY:
+        raise NotRunnable(
+            f"{identifier!r} is a drill, not a recovery",
+            hint=f"continue it with: pgdrill drill resume {identifier}",
+        )
+    return found.model_copy(update={"accepted": accept, "handing_over_at": None})
 
 
 def _calls(begun: Drill, cell: Cell) -> list[tuple[str, dict[str, object]]]:
@@ -131,6 +147,9 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
         except NotHandedOver:
             _tell(cell, begun)
             raise
+        except (DrillError, KeyboardInterrupt):
+            _stays(cell, begun)
+            raise
         progress.stages(done)
     body = cell.store.get(recover.key(done.database, done.id))
     over = recover.HandOver.model_validate_json(body or b"")
@@ -140,6 +159,15 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
     _tell(cell, begun)
     _print(over)
     return 0
+
+
+def _stays(cell: Cell, begun: Drill) -> None:
+    """Say how to go on, where something was begun that stays."""
+    with contextlib.suppress(DrillError):
+        left = conduct.resume(cell, begun.database, begun.id)
+        if left.held:
+            said = f"{left.held.instance} stays as it is; go on with: {recover.again(left, cell)}"
+            err.print(said, markup=False, soft_wrap=True)
 
 
 def _tell(cell: Cell, begun: Drill) -> None:
@@ -154,6 +182,8 @@ def _tell(cell: Cell, begun: Drill) -> None:
 def _print(over: recover.HandOver) -> None:
     out.print(f"recovered in {duration(over.rto_seconds)}: {over.instance}", style="bold", markup=False)
     out.print(f"  {over.host}:{over.port}, user {over.user}, password in secret {over.secret}", markup=False)
+    for missed in over.missed:
+        out.print(f"  objective missed: {missed}", style="yellow", markup=False)
     out.print(f"  holds the data of {over.recovers_to:%Y-%m-%d %H:%M:%S} UTC", markup=False)
     table = Table(box=None, show_header=False, pad_edge=False)
     for number, todo in enumerate(over.todo, 1):
