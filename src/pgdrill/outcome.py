@@ -30,6 +30,7 @@ from pgdrill.model import (
     Judgement,
     Model,
     PointKind,
+    RecoveryPoint,
     Shape,
     Stage,
     Verdict,
@@ -51,6 +52,7 @@ class _Reference(Model):
 
     drill: str
     facts: dict[str, str]
+    resource: str | None = None
 
 
 # -------------------------------------------------------------------------------------------- facts
@@ -116,16 +118,17 @@ def _witness(cell: Cell, drill: Drill) -> tuple[Beat, ...] | None:
 
 
 def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]]:
-    """Return the drill that proved this point last, and its facts."""
-    keys = [
-        key
-        for key in store.keys(f"references/{drill.database}/{drill.restored_from().id}/")
+    """Return the drill that proved this point last, and its facts; never one of an earlier instance's point."""
+    point = drill.restored_from()
+    bodies = [
+        store.get(key)
+        for key in store.keys(f"references/{drill.database}/{point.id}/")
         if not key.endswith(f"/{drill.id}")
     ]
-    body = store.get(keys[-1]) if keys else None
-    if body is None:
+    known = [_Reference.model_validate_json(body) for body in bodies if body is not None]
+    reference = next((one for one in reversed(known) if one.resource == point.resource), None)
+    if reference is None:
         return None, {}
-    reference = _Reference.model_validate_json(body)
     facts: dict[str, JSON] = {}
     for measure, key in reference.facts.items():
         packed = store.get(key)
@@ -211,7 +214,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
         drill.restored_from(),
         drill.started_at,
         cell.plan.points.every,
-        cell.plan.objectives.usable_after,
+        _usable_after(drill.restored_from(), cell.plan),
         off=database.ledger == "off",
     )
     findings += (objectives.judge_rto(rto), objectives.judge_rpo(rpo, drill.wanted, cell.plan, database))
@@ -258,7 +261,7 @@ def keep(cell: Cell, made: Evidence) -> str:
     digest = archive.save(cell.store, made)
     compared = {m: key for m in COMPARED for key in made.facts if key.endswith(f"/{m}.json.gz")}
     if made.verdict is Verdict.PASSED and "sweep" in compared:
-        reference = _Reference(drill=made.drill, facts=compared)
+        reference = _Reference(drill=made.drill, facts=compared, resource=made.point.resource)
         key = f"references/{made.database}/{made.point.id}/{made.drill}"
         cell.store.put(key, reference.model_dump_json().encode())
     return digest
@@ -281,6 +284,14 @@ def keep_teardown(drill: Drill, cell: Cell) -> None:
             proof=f"DescribeDBInstances answered DBInstanceNotFound for {drill.holding().instance}",
         ),
     )
+
+
+def _usable_after(point: RecoveryPoint, plan: Plan) -> timedelta:
+    """Return what a point needs until it can be restored from: a copy at least as long as this one took."""
+    planned = plan.objectives.usable_after
+    if point.kind is not PointKind.COPY or point.usable_at is None:
+        return planned
+    return max(planned, point.usable_at - point.recovers_to)
 
 
 def _ledger(facts: dict[str, Measured]) -> LedgerFact | None:
