@@ -6,6 +6,7 @@ What lies where, below the bucket:
     drills/<database>/<drill>/drill.json, facts/...        a drill in flight, and what it measured
     references/<database>/<point>/<drill>                  drills that read a point whole and passed
     skipped/<database>/<time>.json                         drills that were due while the plan froze them
+    exports/<database>/<task>.json                         what an export came to
     evidence/<database>/<drill>/...                        what an auditor reads
     recoveries/<database>/<drill>/hand-over.json           what was handed over, and what was left to do
 """
