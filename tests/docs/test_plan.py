@@ -13,6 +13,7 @@ from pgdrill import outlook, solver
 from pgdrill.cli.plan import json_schema
 from pgdrill.obstacle import Level
 from pgdrill.plan import Plan
+from tests.docs.test_documents import _keys as keys
 from tests.unit.plans import SMALL
 from tests.unit.test_solver import NOW
 
@@ -91,8 +92,24 @@ def test_every_key_that_the_solver_names_stands_in_its_table() -> None:
         (DOCS.parent / "src/pgdrill" / f"{name}.py").read_text() for name in ("capacity", "timing", "solver")
     )
     named = set(re.findall(r'"((?:objectives|points|copies|exports|drill|notify|cost)\.\w+)"', source))
-    table = (DOCS / "solver.md").read_text().partition("## What the solver looks for")[2].partition("\n## ")[0]
+    table = (
+        (DOCS / "solver.md").read_text().partition("## What the solver looks for")[2].partition("\n## ")[0]
+    )
     listed = set(re.findall(r"`(\w+\.[\w*]+)`", table))
     missing = {key for key in named if key not in listed and f"{key.partition('.')[0]}.*" not in listed}
     assert missing == set()
     assert "notify.period" in named
+
+
+def test_every_key_is_documented_with_what_the_schema_says_of_it() -> None:
+    """So that an editor and the document say the same. The keys of [dr] mean what they do in [primary]."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", (DOCS / "plan.md").read_text())
+    rows = re.findall(r"^\| `([\w.]+)` \| .+? \| (.*)\|$", text, re.MULTILINE)
+    described = {key: field.description for key, field in keys(Plan)}
+    wrong = {
+        key: meaning.strip()
+        for key, meaning in rows
+        if meaning.strip() != described[key] and not (key.startswith("dr.") and not meaning.strip())
+    }
+    assert wrong == {}
+    assert None not in described.values()
