@@ -114,37 +114,6 @@ class Rds:
             if (lease := lease_of(instance)) and instance.id == f"{prefix}{lease.database}"
         ]
 
-    def snapshots(self, source: str) -> list[RecoveryPoint]:
-        """Return the usable snapshots of an instance, manual and automated, oldest first."""
-        pages = self._call(
-            "list snapshots of",
-            source,
-            lambda: list(
-                self._client.get_paginator("describe_db_snapshots").paginate(DBInstanceIdentifier=source)
-            ),
-        )
-        points = [
-            _point(entry, self.region)
-            for page in pages
-            for entry in page["DBSnapshots"]
-            if entry["Status"] == "available"
-        ]
-        return sorted(points, key=lambda point: (point.recovers_to, point.id))
-
-    def snapshot(self, identifier: str) -> tuple[str, RecoveryPoint | None] | None:
-        """Return (status, point) of a snapshot, the point once it is available; None where there is none."""
-        try:
-            answer = self._client.describe_db_snapshots(DBSnapshotIdentifier=identifier)
-        except ClientError as error:
-            if code(error) == "DBSnapshotNotFound":
-                return None
-            raise translated("describe snapshot", identifier, error) from error
-        except BotoCoreError as error:
-            raise unreachable("describe snapshot", identifier, error) from error
-        entry = answer["DBSnapshots"][0]
-        available = entry["Status"] == "available"
-        return entry["Status"], _point(entry, self.region) if available else None
-
     def automated_backups(self, source: str) -> tuple[str, ...]:
         """Return the ARNs of the automated backups of an instance, those that outlived it included."""
         return tuple(backup["DBInstanceAutomatedBackupsArn"] for backup in self._automated_backups(source))
@@ -231,37 +200,6 @@ class Rds:
                 ),
             )
         return False
-
-    def take(self, source: str, identifier: str, tags: dict[str, str]) -> None:
-        """Ask for a snapshot; asking twice for the same identifier makes one.
-
-        Raises:
-            NotOurs: a snapshot of that name exists which pgdrill did not make.
-            Unavailable: the source is busy; ask again later.
-        """
-        try:
-            self._client.create_db_snapshot(
-                DBInstanceIdentifier=source,
-                DBSnapshotIdentifier=identifier,
-                Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())],
-            )
-        except ClientError as error:
-            if code(error) != "DBSnapshotAlreadyExists":
-                raise translated(f"take snapshot {identifier!r} of", source, error) from error
-            answer = self._call(
-                "describe snapshot",
-                identifier,
-                lambda: self._client.describe_db_snapshots(DBSnapshotIdentifier=identifier),
-            )
-            existing = answer["DBSnapshots"][0]
-            found = {tag["Key"]: tag["Value"] for tag in existing.get("TagList", [])}
-            if found.get("ManagedBy") != "pgdrill" or existing["DBInstanceIdentifier"] != source:
-                raise NotOurs(
-                    f"snapshot {identifier!r} exists and pgdrill did not make it",
-                    hint="somebody used pgdrill's prefix; rename or delete that snapshot by hand",
-                ) from error
-        except BotoCoreError as error:
-            raise unreachable("take a snapshot of", source, error) from error
 
     def _own(self, held: Lease | Recovered) -> Instance | None:
         """Return the instance if it carries these very tags, None if there is none of that name.
@@ -381,31 +319,4 @@ def _instance(entry: Any) -> Instance:
         backup_window=entry.get("PreferredBackupWindow"),
         maintenance_window=entry.get("PreferredMaintenanceWindow"),
         tags={tag["Key"]: tag["Value"] for tag in entry.get("TagList", [])},
-    )
-
-
-def _point(entry: Any, region: str) -> RecoveryPoint:
-    """`recovers_to`: a copy's SnapshotCreateTime is the copy's own; the original's says what its data is.
-
-    Source: RDS API reference, DBSnapshot.
-    """
-    tags = {tag["Key"]: tag["Value"] for tag in entry.get("TagList", [])}
-    copied = bool(entry.get("SourceDBSnapshotIdentifier"))
-    moment = (
-        entry.get("SnapshotDatabaseTime")
-        or entry.get("OriginalSnapshotCreateTime")
-        or entry["SnapshotCreateTime"]
-    )
-    return RecoveryPoint(
-        id=entry["DBSnapshotIdentifier"],
-        kind=PointKind.COPY if copied else PointKind.SNAPSHOT,
-        region=region,
-        source=entry["DBInstanceIdentifier"],
-        arn=entry["DBSnapshotArn"],
-        slot=tags.get("PgDrillSlot"),
-        recovers_to=moment,
-        engine_version=entry["EngineVersion"],
-        storage_gb=entry["AllocatedStorage"],
-        encrypted=entry["Encrypted"],
-        kms_key=entry.get("KmsKeyId"),
     )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgdrill.errors import Unavailable
+from pgdrill.errors import NotRunnable, Unavailable
 from pgdrill.keys import Keys
 from tests.unit.aws import scripted
 
@@ -43,3 +43,25 @@ def test_a_key_that_may_not_be_used_is_named() -> None:
     assert refused.value.hint == (
         "check mac_key in the plan: an enabled HMAC_256 key that this role may call GenerateMac on"
     )
+
+
+@pytest.mark.parametrize(("manager", "ours"), [("CUSTOMER", True), ("AWS", False)])
+def test_a_key_is_the_accounts_own_or_awss(manager: str, *, ours: bool) -> None:
+    client, script = scripted("kms")
+    described = {"KeyId": "k", "Arn": "arn:aws:kms:r:0:key/k", "KeyManager": manager}
+    script.add_response("describe_key", {"KeyMetadata": described}, {"KeyId": "arn:aws:kms:r:0:key/k"})
+    assert Keys(client, "alias/mac").customer_managed("arn:aws:kms:r:0:key/k") is ours
+
+
+@pytest.mark.parametrize("key", ["alias/aws/rds", "arn:aws:kms:ap-southeast-1:0:alias/aws/rds"])
+def test_the_alias_of_an_aws_key_needs_no_look(key: str) -> None:
+    client, _ = scripted("kms")
+    assert Keys(client, "alias/mac").customer_managed(key) is False
+
+
+def test_a_key_that_may_not_be_looked_at_is_said() -> None:
+    client, script = scripted("kms")
+    script.add_client_error("describe_key", "AccessDeniedException")
+    with pytest.raises(NotRunnable) as refused:
+        Keys(client, "alias/mac").customer_managed("k")
+    assert refused.value.message == "key 'k' cannot be used: AccessDeniedException"

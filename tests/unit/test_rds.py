@@ -3,7 +3,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.stub import ANY
 
 from pgdrill.errors import Broken, Busy, DrillError, NotOurs, NotRunnable, Unavailable
 from pgdrill.model import Lease, PointKind, Recovered, RecoveryPoint, Shape
@@ -233,62 +232,6 @@ def test_a_password_is_not_set_on_what_is_gone() -> None:
     with pytest.raises(Broken) as refused:
         Rds(client).set_password(LEASE, "secret-of-the-drill")
     assert refused.value.message == ("instance 'pgdrill-lab-drill-shop' is gone before its drill ended")
-
-
-def snapshot(**changes: Any) -> dict[str, Any]:
-    entry = {
-        "DBSnapshotIdentifier": "pgdrill-lab-shop-1",
-        "DBSnapshotArn": "arn:aws:rds:ap-southeast-1:000000000000:snapshot:pgdrill-lab-shop-1",
-        "DBInstanceIdentifier": "shop-production",
-        "Status": "available",
-        "SnapshotCreateTime": NOW.replace(hour=8),
-        "OriginalSnapshotCreateTime": NOW,
-        "EngineVersion": "15.18",
-        "AllocatedStorage": 20,
-        "Encrypted": True,
-        "KmsKeyId": "k",
-        "TagList": [],
-    }
-    return {"DBSnapshots": [entry | changes]}
-
-
-def points(**changes: Any) -> list[RecoveryPoint]:
-    client, script = scripted("rds")
-    script.add_response("describe_db_snapshots", snapshot(**changes), {"DBInstanceIdentifier": ANY})
-    return Rds(client).snapshots("shop-production")
-
-
-def test_a_copy_is_as_old_as_its_original_not_as_itself() -> None:
-    (copy,) = points(SourceDBSnapshotIdentifier="arn:aws:rds:ap-southeast-1:0:snapshot:x")
-    assert (copy.kind, copy.recovers_to) == (PointKind.COPY, NOW)
-
-
-def test_the_time_of_the_data_is_better_than_the_time_of_the_snapshot() -> None:
-    (point,) = points(SnapshotDatabaseTime=NOW.replace(minute=1))
-    assert (point.kind, point.recovers_to) == (PointKind.SNAPSHOT, NOW.replace(minute=1))
-
-
-@pytest.mark.parametrize("status", ["creating", "failed", "deleting", "pending"])
-def test_a_snapshot_that_is_not_available_is_no_recovery_point(status: str) -> None:
-    assert points(Status=status) == []
-
-
-def test_taking_the_same_snapshot_twice_makes_one() -> None:
-    client, script = scripted("rds")
-    script.add_client_error("create_db_snapshot", "DBSnapshotAlreadyExists")
-    ours = [{"Key": "ManagedBy", "Value": "pgdrill"}]
-    script.add_response("describe_db_snapshots", snapshot(TagList=ours))
-    Rds(client).take("shop-production", "pgdrill-lab-shop-1", {})
-    script.assert_no_pending_responses()
-
-
-def test_somebody_elses_snapshot_is_not_taken_for_ours() -> None:
-    client, script = scripted("rds")
-    script.add_client_error("create_db_snapshot", "DBSnapshotAlreadyExists")
-    script.add_response("describe_db_snapshots", snapshot())
-    with pytest.raises(NotOurs) as refused:
-        Rds(client).take("shop-production", "pgdrill-lab-shop-1", {})
-    assert refused.value.message == "snapshot 'pgdrill-lab-shop-1' exists and pgdrill did not make it"
 
 
 def test_only_leases_of_this_suffix_are_reaped() -> None:
