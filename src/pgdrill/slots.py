@@ -7,6 +7,7 @@ design, `2026-11-22T06Z`, with minutes where the plan's offset has them, `2026-1
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from pgdrill.errors import PlanError
 from pgdrill.plan import Copies, Points
@@ -55,6 +56,7 @@ def wanted(points: Points, kept: Points | Copies, slot: datetime, now: datetime)
     return kept.daily_after is None or age < kept.daily_after or first_of_day(points, slot)
 
 
+@lru_cache
 def most_wanted(points: Points, kept: Points | Copies) -> int:
     """Return how many points of one database the plan wants at once, at the busiest moment of a day."""
     now = _ANY_DAY + kept.keep

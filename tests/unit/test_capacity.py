@@ -88,7 +88,7 @@ def test_a_plan_that_does_not_even_fit_thinned_is_an_error_without_asking() -> N
     assert found[0].remedy == "raise the quota L-272F1212 in ap-southeast-1 to 480 or more"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sampled_from(["1h", "3h", "6h", "24h"]),
     st.integers(1, 40),
