@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
 
 from pgdrill import exported
 from pgdrill.database import Connection, Server, quoted
+from pgdrill.errors import Broken
 from pgdrill.parquet import Sum, Sums
 from pgdrill.parquet_types import Kind, Mapping, mapping
 from pgdrill.relations import Column
+from pgdrill.unread import unread
 
 KEY = "(key)"
 # Columns compared by one statement, below PostgreSQL's 1,664 results.
@@ -110,8 +113,19 @@ class Table:
 
 
 def tables(server: Server, database: str) -> list[Table]:
-    """Return what an export of this database would list."""
+    """Return what an export of this database would list.
+
+    Raises:
+        Broken: the catalog cannot be read.
+    """
     with server.session(database) as session:
+        try:
+            found = session.execute(_TABLES).fetchall()
+        except psycopg.Error as error:
+            raise Broken(
+                f"the catalog of database {database!r} cannot be read: {unread(error, session)}",
+                hint="examine the copy with: pgdrill verify",
+            ) from error
         return [
             Table(
                 database,
@@ -122,7 +136,7 @@ def tables(server: Server, database: str) -> list[Table]:
                 row_security,
                 tuple((one[0], one[1]) for one in forced),
             )
-            for schema, name, columns, key, row_security, forced in session.execute(_TABLES)
+            for schema, name, columns, key, row_security, forced in found
         ]
 
 

@@ -174,9 +174,7 @@ def unlock(drill: Drill, cell: Cell, clock: Clock) -> Drill:
 
 def examine(drill: Drill, cell: Cell, clock: Clock, progress: Progress = lambda _: None) -> Drill:
     """Measure the checks within the time there is; come back for what is left, as long as patience lasts."""
-    instance = _there(drill, cell)
-    password = cell.keys.password(drill.holding().instance, drill.nonce)
-    server = Server(_address(instance, password), clock, may_change=True)
+    server = opened(drill, cell, clock)
     server.progress = progress
     case = outcome.case(drill, cell)
     refs = {ref.measure: ref for ref in drill.facts}
@@ -195,6 +193,18 @@ def examine(drill: Drill, cell: Cell, clock: Clock, progress: Progress = lambda 
     if left and clock.now - drill.stages[Stage.FIRST_QUERY] <= cell.plan.drill.patience:
         return drill.to(Step.EXAMINE)
     return drill.to(Step.JUDGE, stages=drill.at(Stage.EXAMINED, clock.at()))
+
+
+def opened(drill: Drill, cell: Cell, clock: Clock) -> Server:
+    """Return the temporary instance as a server, under the password that was set at unlocking.
+
+    Raises:
+        Broken: it is gone.
+        NotRunnable: it carries another drill's lease.
+    """
+    instance = _there(drill, cell)
+    password = cell.keys.password(drill.holding().instance, drill.nonce)
+    return Server(_address(instance, password), clock, may_change=True)
 
 
 def judge(drill: Drill, cell: Cell, clock: Clock) -> Drill:

@@ -1,11 +1,12 @@
 """`pgdrill export`: archives points as Parquet, follows and judges the exports, cross-examines them with a copy."""
 
+import secrets
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from pgdrill import cross_examination, exported, exports, points
+from pgdrill import confrontation, cross_examination, drill, exported, exports, points
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
     CellOption,
@@ -19,10 +20,13 @@ from pgdrill.cli.context import (
     print_json,
     tick,
 )
+from pgdrill.cli.drill import operator
+from pgdrill.cli.progress import Progress
 from pgdrill.conclusion import Conclusion
 from pgdrill.database import Address, Server
 from pgdrill.errors import NotRunnable, PlanError
-from pgdrill.evidence import terminal
+from pgdrill.evidence import archive, terminal
+from pgdrill.evidence.record import Trigger
 from pgdrill.export_tasks import COMPLETE, ExportTask
 from pgdrill.model import Verdict, worst
 from pgdrill.plan import duration
@@ -180,18 +184,13 @@ def examine(
     except ValueError as error:
         raise PlanError(str(error), hint="for example --budget 15m") from error
     cell = open_cell(plan, where)
-    task = exports.find(cell, cell.plan.database(database), export)
-    if task.status != COMPLETE:
-        raise NotRunnable(
-            f"export {task.id!r} is {task.status}, so there is nothing to compare",
-            hint="wait for it with: pgdrill export status, or start another one",
-        )
-    archive = cell.archive()
+    task = _complete(exports.find(cell, cell.plan.database(database), export))
+    stored = cell.archive()
     server = Server(Address.parse(dsn), clock(seconds), may_change=scratch)
     with err.status("cross-examining", spinner="line") as progress:
         server.progress = progress.update
         fact = cross_examination.measure(
-            server, exported.read(archive, task), lambda folder: exported.files(archive, task, folder)
+            server, exported.read(stored, task), lambda folder: exported.files(stored, task, folder)
         )
     findings = cross_examination.judge(fact)
     verdict = worst([finding.verdict for finding in findings])
@@ -206,6 +205,54 @@ def examine(
     else:
         out.print(terminal.findings(verdict, findings, f"export {task.id} and a restored copy"))
     return verdict.exit_status
+
+
+@app.command("drill")
+def drill_export(
+    export: ExportArgument = "latest",
+    plan: PlanOption = DEFAULT_PLAN,
+    database: DatabaseOption = None,
+    where: CellOption = "primary",
+    as_json: JsonOption = False,
+) -> int:
+    """Drill the snapshot of an export, cross-examine both before the copy is torn down, and say which is wrong.
+
+    Exit status: 0 both are right, 1 one is not, 2 not runnable, 3 not proved.
+    """
+    cell = open_cell(plan, where)
+    entry = cell.plan.database(database)
+    task = _complete(exports.find(cell, entry, export))
+    begun = drill.begin(
+        cell.plan,
+        entry,
+        task.snapshot,
+        now=clock().now,
+        nonce=secrets.token_hex(16),
+        trigger=Trigger.COMMAND,
+        operator=operator(cell),
+    )
+    err.print(f"drill {begun.id} of export {task.id}", markup=False)
+    with Progress(err) as progress:
+        done, confronted = confrontation.run(begun, cell, task, tick, progress.report)
+        progress.stages(done)
+    if as_json:
+        print_json({"verdict": confronted.verdict} | confronted.model_dump(mode="json"))
+    else:
+        evidence = archive.load(cell.store, done.id, done.database)
+        out.print(terminal.drill(evidence, archive.load_teardown(cell.store, evidence)))
+        verdict = worst([finding.verdict for finding in confronted.findings])
+        out.print(terminal.findings(verdict, confronted.findings, f"export {task.id} and the copy"))
+        out.print(f"{confronted.says}.", markup=False, soft_wrap=True)
+    return confronted.verdict.exit_status
+
+
+def _complete(task: ExportTask) -> ExportTask:
+    if task.status != COMPLETE:
+        raise NotRunnable(
+            f"export {task.id!r} is {task.status}, so there is nothing to compare",
+            hint="wait for it with: pgdrill export status, or start another one",
+        )
+    return task
 
 
 def _shown(task: ExportTask, ended: Conclusion | None, *, as_json: bool) -> int:
