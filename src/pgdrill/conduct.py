@@ -66,7 +66,7 @@ def resume(cell: Cell, database: str, identifier: str) -> Drill:
     """Return a drill as its last finished step left it.
 
     Raises:
-        NotRunnable: there is no such drill, or it is done.
+        NotRunnable: there is no such drill, it is done, or it runs in the other cell.
     """
     body = cell.store.get(_key(database, identifier))
     if body is None:
@@ -75,6 +75,11 @@ def resume(cell: Cell, database: str, identifier: str) -> Drill:
             hint="list drills with: pgdrill evidence list",
         )
     drill = Drill.model_validate_json(body)
+    if drill.point and drill.point.region != cell.place.region:
+        raise NotRunnable(
+            f"drill {identifier!r} runs in {drill.point.region}, this is {cell.place.region}",
+            hint="name the other one: --cell primary or --cell dr",
+        )
     if drill.next is Step.DONE:
         raise NotRunnable(
             f"drill {identifier!r} is done", hint=f"see it with: pgdrill evidence show {identifier}"

@@ -133,14 +133,21 @@ def test_a_copy_has_the_keys_and_tags_of_its_own_region(production: Production, 
 def test_a_drill_of_a_copy_finds_its_seals_and_the_witness_in_its_own_region(
     production: Production, dr: Cell
 ) -> None:
+    twin = production.drill("latest")
     begun = production.begin("latest")
     done = conduct.run(begun, dr, tick, lambda *_: None)
+    with pytest.raises(NotRunnable) as elsewhere:
+        conduct.resume(production.cell, "shop", done.id)
+    assert elsewhere.value.message == f"drill {done.id!r} runs in ap-northeast-1, this is ap-southeast-1"
     evidence = archive.load(dr.store, done.id, done.database)
     assert {f.check: f.reason for f in evidence.findings if f.verdict is Verdict.FAILED} == {}
     assert evidence.verdict is Verdict.PASSED
     assert (evidence.point.kind, evidence.point.region) == (PointKind.COPY, DR)
     assert len(evidence.seals) == 2
     assert evidence.rpo.lag_of_point is not None
+    # What the primary read of the same snapshot came by replication: the two restores must agree.
+    assert evidence.reference == twin.drill
+    assert archive.broken(dr.store, "shop") == []
 
 
 def test_a_copy_that_was_ended_is_noticed_and_made_again(production: Production, dr: Cell) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
+    CellOption,
     DatabaseOption,
     JsonOption,
     PlanOption,
@@ -25,10 +26,13 @@ DrillArgument = Annotated[str, typer.Argument(metavar="DRILL", help="The drill's
 
 @app.command("list")
 def list_drills(
-    plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, as_json: JsonOption = False
+    plan: PlanOption = DEFAULT_PLAN,
+    database: DatabaseOption = None,
+    where: CellOption = "primary",
+    as_json: JsonOption = False,
 ) -> None:
     """List the drills in the store, newest first."""
-    past = archive.history(open_cell(plan).store, database)
+    past = archive.history(open_cell(plan, where).store, database)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in reversed(past)])
     else:
@@ -40,11 +44,12 @@ def show(
     drill: DrillArgument = "latest",
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
+    where: CellOption = "primary",
     as_json: JsonOption = False,
     as_junit: Annotated[bool, typer.Option("--junit", help="Print JUnit XML on standard output.")] = False,
 ) -> None:
     """Show one drill: verdict, reasons, times."""
-    store = open_cell(plan).store
+    store = open_cell(plan, where).store
     evidence = archive.load(store, drill, database)
     if as_json:
         print_json(evidence)
@@ -59,12 +64,13 @@ def open_report(
     drill: DrillArgument = "latest",
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
+    where: CellOption = "primary",
     directory: Annotated[
         Path, typer.Option("--directory", help="Where the report is written.", show_default=True)
     ] = Path("pgdrill-reports"),
 ) -> None:
     """Write the HTML report of a drill, print its path, and on a terminal open it in the browser."""
-    store = open_cell(plan).store
+    store = open_cell(plan, where).store
     path = archive.export(store, archive.load(store, drill, database), directory)
     typer.echo(path)
     if out.is_terminal:
@@ -73,10 +79,13 @@ def open_report(
 
 @app.command()
 def verify(
-    plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, as_json: JsonOption = False
+    plan: PlanOption = DEFAULT_PLAN,
+    database: DatabaseOption = None,
+    where: CellOption = "primary",
+    as_json: JsonOption = False,
 ) -> int:
     """See whether evidence was altered, dropped or moved. Exit status: 0 whole, 1 not."""
-    store = open_cell(plan).store
+    store = open_cell(plan, where).store
     breaks = {
         name: archive.broken(store, name) for name in ([database] if database else archive.databases(store))
     }
