@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterable
 import psycopg
 from pydantic import Field
 
-from pgdrill import agreement, parquet
-from pgdrill.agreement import Table
+from pgdrill import parquet, server_sums
 from pgdrill.checks import access
 from pgdrill.database import Server
 from pgdrill.errors import Broken
 from pgdrill.exported import Exported
 from pgdrill.model import Damage, Fact, Finding, Judgement, Model, Verdict
 from pgdrill.relations import qualified
+from pgdrill.server_sums import Table
 from pgdrill.unread import unread
 
 Files = Callable[[str], Iterable[bytes]]
@@ -71,7 +71,7 @@ def measure(server: Server, told: Exported, files: Files, earlier: ExportFact | 
     """
     parquet.require()
     compared = dict(earlier.compared) if earlier else {}
-    found = [table for name in server.databases() for table in agreement.tables(server, name)]
+    found = [table for name in server.databases() for table in server_sums.tables(server, name)]
     folders = [table.folder for table in found]
     unwritten = told.unwritten()
     absent = {
@@ -111,7 +111,7 @@ def _compare(server: Server, table: Table, files: Files) -> Compared:
         access.unforced(server, session, table.forced),
     ):
         try:
-            rows, differ = agreement.differing(session, table, sums)
+            rows, differ = server_sums.differing(session, table, sums)
         except psycopg.Error as error:
             return _none(table, f"the copy cannot be read: {unread(error, session)}")
     mappings = table.mappings()

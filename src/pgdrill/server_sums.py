@@ -1,4 +1,4 @@
-"""Agreement: whether a table on a server holds what sums over its exported rows say, asked inside the server.
+"""Sums on the server: whether a table there holds what sums over its exported rows say, asked inside the server.
 
 Not even a sum leaves the server, since that of a single row is the row's own value: what comes back are counts and
 agreements. Composes every statement; opens a session only to list tables.
