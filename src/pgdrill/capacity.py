@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from pgdrill import cost, pace, slots
 from pgdrill.evidence.wording import duration
-from pgdrill.obstacle import SNAPSHOT_QUOTA, Level, Obstacle, Question, RegionFacts
+from pgdrill.obstacle import SNAPSHOT_QUOTA, Obstacle, Question, RegionFacts, Severity
 from pgdrill.plan import Copies, Points, spelled
 
 DAY = timedelta(days=1)
@@ -37,14 +37,15 @@ def _quota(
     )
     if full is None:
         return
-    needed = databases * slots.most_wanted(points, kept)
+    # One more where days are thinned: the day of the deployment begins with another slot than the others.
+    needed = databases * (slots.most_wanted(points, kept) + (kept.daily_after is not None))
     daily = databases * -(-kept.keep // DAY)
     there = f" beside {others} other{'s' if others > 1 else ''}" if others else ""
     remedy = f"raise the quota {QUOTA_CODE} in {region} to {needed + others} or more"
     if daily + others <= limit and kept.daily_after is None:
         remedy += f', or keep one a day after a week: {section}.daily_after = "7d"'
     yield Obstacle(
-        level=Level.WARNING if facts is None and daily <= limit else Level.ERROR,
+        severity=Severity.WARNING if facts is None and daily <= limit else Severity.ERROR,
         key=f"{section}.keep",
         value=spelled(kept.keep),
         what=f"{needed} snapshots are kept in {region}{there}, the quota is {limit}"
@@ -65,14 +66,23 @@ def runs_out(
     there: tuple[datetime, ...],
     now: datetime,
 ) -> datetime | None:
-    """Return the first slot that finds no room, when all that is no longer wanted was deleted before; else None."""
-    held = list(there)
+    """Return the first slot that finds no room, when all that is no longer wanted was deleted before; else None.
+
+    As `retention` does, it keeps the first point that there is of a day, which is not the day's first slot on the
+    day of the deployment.
+    """
+    held = sorted(there)
     for slot in slots.slots(points, now, now + kept.keep + 2 * DAY):
-        held = [moment for moment in held if slots.wanted(points, kept, moment, slot)]
+        first = {moment.date(): moment for moment in reversed(held)}
+        held = [moment for moment in held if _wanted(kept, slot - moment, moment == first[moment.date()])]
         if len(held) + databases > room:
             return slot
         held += [slot] * databases
     return None
+
+
+def _wanted(kept: Points | Copies, age: timedelta, first: bool) -> bool:
+    return age < kept.keep and (kept.daily_after is None or age < kept.daily_after or first)
 
 
 def copying(asked: Question) -> Iterator[Obstacle]:
@@ -86,7 +96,7 @@ def copying(asked: Question) -> Iterator[Obstacle]:
     span = f"{duration(takes.least)} to {duration(takes.most)}"
     if takes.most > every.total_seconds():
         yield Obstacle(
-            level=Level.ERROR if takes.least > every.total_seconds() else Level.WARNING,
+            severity=Severity.ERROR if takes.least > every.total_seconds() else Severity.WARNING,
             key="copies.in_flight",
             value=str(plan.copies.in_flight),
             what=f"the copies of a slot take {span}, and the next slot comes after {spelled(every)}: the backlog grows",
@@ -95,7 +105,7 @@ def copying(asked: Question) -> Iterator[Obstacle]:
     late = plan.copies.late_after
     if takes.most > late.total_seconds():
         yield Obstacle(
-            level=Level.ERROR if takes.least > late.total_seconds() else Level.WARNING,
+            severity=Severity.ERROR if takes.least > late.total_seconds() else Severity.WARNING,
             key="copies.late_after",
             value=spelled(late),
             what=f"the copies of a slot take {span}: they are late by this plan",
@@ -104,7 +114,7 @@ def copying(asked: Question) -> Iterator[Obstacle]:
     first = pace.copying(largest)
     if first.most > late.total_seconds() >= takes.most:
         yield Obstacle(
-            level=Level.WARNING,
+            severity=Severity.WARNING,
             key="copies.late_after",
             value=spelled(late),
             what=f"the first copy is of all {largest} GB and takes {duration(first.least)} to"
@@ -123,7 +133,7 @@ def exports(asked: Question) -> Iterator[Obstacle]:
     if missing:
         keys = " and ".join(f"primary.{key}" for key in missing)
         yield Obstacle(
-            level=Level.ERROR,
+            severity=Severity.ERROR,
             key="exports.schedule",
             value=plan.exports.schedule,
             what=f"exports are planned, but {keys} {'is' if len(missing) == 1 else 'are'} not given",
@@ -131,7 +141,7 @@ def exports(asked: Question) -> Iterator[Obstacle]:
         )
     if len(plan.databases) > EXPORT_TASKS:
         yield Obstacle(
-            level=Level.WARNING,
+            severity=Severity.WARNING,
             key="exports.schedule",
             value=plan.exports.schedule,
             what=f"{len(plan.databases)} exports fall due at once, and an account runs {EXPORT_TASKS} at a time:"
@@ -162,7 +172,7 @@ def retention(asked: Question) -> Iterator[Obstacle]:
         found.append(("exports.schedule", "off", "an export a day"))
     for key, value, said in found:
         yield Obstacle(
-            level=Level.WARNING,
+            severity=Severity.WARNING,
             key=key,
             value=value,
             what=f"less than the requirement, which is {said}",
@@ -175,7 +185,7 @@ def ceiling(asked: Question) -> Iterator[Obstacle]:
     if reckoned.total > reckoned.ceiling:
         dearest = max(reckoned.lines, key=lambda line: line.usd)
         yield Obstacle(
-            level=Level.ERROR,
+            severity=Severity.ERROR,
             key="cost.ceiling",
             value=f"{reckoned.ceiling:.2f}",
             what=f"the plan costs {reckoned.total:.2f} dollars a month, most of it for {dearest.what}"

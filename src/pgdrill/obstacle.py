@@ -12,7 +12,7 @@ from pgdrill.snapshots import Quota
 SNAPSHOT_QUOTA = 100
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     """An error stops a deployment, a warning does not; unknown is what only RDS itself can tell."""
 
     ERROR = "error"
@@ -23,7 +23,7 @@ class Level(StrEnum):
 class Obstacle(Model):
     """`key` and `value` are those of the plan; `day` is the first on which it happens, None where it always does."""
 
-    level: Level
+    severity: Severity
     key: str
     value: str
     what: str

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pgdrill import capacity, slots, timing
 from pgdrill.cell import Cell
-from pgdrill.obstacle import DatabaseFacts, Facts, Level, Obstacle, Question, RegionFacts
+from pgdrill.obstacle import DatabaseFacts, Facts, Obstacle, Question, RegionFacts, Severity
 from pgdrill.plan import DatabasePlan, Plan, spelled
 
 
@@ -65,7 +65,7 @@ def solve(plan: Plan, now: datetime, facts: Facts | None = None) -> tuple[Obstac
     found = [obstacle for rule in RULES for obstacle in rule(asked)]
     if facts:
         found += [obstacle for database in plan.databases for obstacle in _real(plan, database, facts)]
-    return tuple(sorted(found, key=lambda obstacle: list(Level).index(obstacle.level)))
+    return tuple(sorted(found, key=lambda obstacle: list(Severity).index(obstacle.severity)))
 
 
 def _real(plan: Plan, database: DatabasePlan, facts: Facts) -> Iterator[Obstacle]:
@@ -73,13 +73,13 @@ def _real(plan: Plan, database: DatabasePlan, facts: Facts) -> Iterator[Obstacle
     real = facts.databases[database.name]
     instance = real.instance
 
-    def told(level: Level, key: str, value: object, what: str, remedy: str) -> Obstacle:
-        return Obstacle(level=level, key=f"database.{key}", value=str(value), what=what, remedy=remedy)
+    def told(severity: Severity, key: str, value: object, what: str, remedy: str) -> Obstacle:
+        return Obstacle(severity=severity, key=f"database.{key}", value=str(value), what=what, remedy=remedy)
 
     if instance is None:
         if database.origin == "adopted":
             yield told(
-                Level.ERROR,
+                Severity.ERROR,
                 "instance",
                 database.instance,
                 f"there is no such instance in {plan.primary.region}",
@@ -93,7 +93,7 @@ def _real(plan: Plan, database: DatabasePlan, facts: Facts) -> Iterator[Obstacle
     ):
         if planned != there:
             yield told(
-                Level.WARNING,
+                Severity.WARNING,
                 key,
                 planned,
                 f"{database.instance} has {there}: a recovered instance would differ from it",
@@ -101,7 +101,7 @@ def _real(plan: Plan, database: DatabasePlan, facts: Facts) -> Iterator[Obstacle
             )
     if not instance.encrypted:
         yield told(
-            Level.ERROR,
+            Severity.ERROR,
             "instance",
             database.instance,
             "its storage is not encrypted, so its snapshots cannot be copied under a key of the DR region",
@@ -109,7 +109,7 @@ def _real(plan: Plan, database: DatabasePlan, facts: Facts) -> Iterator[Obstacle
         )
     if instance.retention_days < plan.points.pitr.days:
         yield Obstacle(
-            level=Level.ERROR,
+            severity=Severity.ERROR,
             key="points.pitr",
             value=spelled(plan.points.pitr),
             what=f"{database.instance} keeps its automated backups for {instance.retention_days} days",
@@ -118,7 +118,7 @@ def _real(plan: Plan, database: DatabasePlan, facts: Facts) -> Iterator[Obstacle
     for region, status in ((plan.primary.region, real.engine), (plan.dr.region, real.dr_engine)):
         if status != "available":
             yield told(
-                Level.WARNING if status else Level.ERROR,
+                Severity.WARNING if status else Severity.ERROR,
                 "instance",
                 database.instance,
                 f"PostgreSQL {instance.engine_version} is {status or 'not there'} in {region}: "

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from pgdrill import pace
 from pgdrill.evidence.wording import duration
-from pgdrill.obstacle import Level, Obstacle, Question
+from pgdrill.obstacle import Obstacle, Question, Severity
 from pgdrill.plan import DatabasePlan, Freeze, Plan, spelled
 
 MINUTE, HOUR, DAY, WEEK = (timedelta(minutes=n) for n in (1, 60, 1440, 10080))
@@ -27,7 +27,7 @@ def windows(asked: Question) -> Iterator[Obstacle]:
     if asked.facts is None:
         if adopted:
             yield Obstacle(
-                level=Level.UNKNOWN,
+                severity=Severity.UNKNOWN,
                 key="points.offset",
                 value=spelled(plan.points.offset),
                 what="whether a slot lies in the backup or maintenance window of"
@@ -50,7 +50,7 @@ def windows(asked: Question) -> Iterator[Obstacle]:
     clear = _clear_offset(plan, taken)
     for database, kind, text, hit in met:
         yield Obstacle(
-            level=Level.ERROR if kind == "backup" else Level.WARNING,
+            severity=Severity.ERROR if kind == "backup" else Severity.WARNING,
             key="points.offset",
             value=spelled(plan.points.offset),
             what=f"the slot at {_clock(hit)} UTC lies in the {kind} window of {database.instance}, {text}",
@@ -121,7 +121,7 @@ def recovery(asked: Question) -> Iterator[Obstacle]:
         ):
             if takes.most > limit.total_seconds():
                 yield Obstacle(
-                    level=Level.ERROR if takes.least > limit.total_seconds() else Level.WARNING,
+                    severity=Severity.ERROR if takes.least > limit.total_seconds() else Severity.WARNING,
                     key=key,
                     value=spelled(limit),
                     what=f"restoring and reading {database.storage_gb} GB of {database.name} on"
@@ -144,7 +144,7 @@ def patience(asked: Question) -> Iterator[Obstacle]:
     drill, rto = plan.drill, plan.objectives.rto
     if drill.patience <= rto:
         yield Obstacle(
-            level=Level.WARNING,
+            severity=Severity.WARNING,
             key="drill.patience",
             value=spelled(drill.patience),
             what=f"a drill gives up before the objective of {spelled(rto)} is missed: inconclusive instead of failed",
@@ -153,7 +153,7 @@ def patience(asked: Question) -> Iterator[Obstacle]:
     for key, every in (("drill.every", drill.every), ("drill.dr_every", drill.dr_every)):
         if every <= drill.lease:
             yield Obstacle(
-                level=Level.ERROR,
+                severity=Severity.ERROR,
                 key=key,
                 value=spelled(every),
                 what=f"the next drill begins while the lease of {spelled(drill.lease)} may still be held",
@@ -166,7 +166,7 @@ def objective(asked: Question) -> Iterator[Obstacle]:
     worst = plan.points.every + plan.objectives.usable_after
     if worst > plan.objectives.rpo:
         yield Obstacle(
-            level=Level.WARNING,
+            severity=Severity.WARNING,
             key="objectives.rpo",
             value=spelled(plan.objectives.rpo),
             what=f"just before a point becomes usable, the one before it is {spelled(worst)} old:"
@@ -180,20 +180,20 @@ def alarms(asked: Question) -> Iterator[Obstacle]:
     period, count = asked.plan.notify.period, asked.plan.notify.datapoints
     longest = _LONGEST if period >= HOUR else _LONGEST_SHORT
 
-    def told(level: Level, key: str, what: str, remedy: str) -> Obstacle:
+    def told(severity: Severity, key: str, what: str, remedy: str) -> Obstacle:
         value = spelled(period) if key == "notify.period" else str(count)
-        return Obstacle(level=level, key=key, value=value, what=what, remedy=remedy)
+        return Obstacle(severity=severity, key=key, value=value, what=what, remedy=remedy)
 
     if period % MINUTE or period < WATCH:
         yield told(
-            Level.ERROR,
+            Severity.ERROR,
             "notify.period",
             f"values are published every {spelled(WATCH)}, and CloudWatch counts in whole minutes",
             f"set notify.period to whole minutes, {spelled(WATCH)} or more",
         )
     if period * count > longest:
         yield told(
-            Level.ERROR,
+            Severity.ERROR,
             "notify.datapoints",
             f"{count} times {spelled(period)} is a window of {duration((period * count).total_seconds())},"
             f" and CloudWatch holds {spelled(longest)} at most",
@@ -201,7 +201,7 @@ def alarms(asked: Question) -> Iterator[Obstacle]:
         )
     elif WATCH + period * count > TOLD_WITHIN:
         yield told(
-            Level.WARNING,
+            Severity.WARNING,
             "notify.datapoints",
             f"an alarm speaks {spelled(WATCH + period * count)} after the fact, and is required within"
             f" {spelled(TOLD_WITHIN)}",
@@ -215,7 +215,7 @@ def freezes(asked: Question) -> Iterator[Obstacle]:
     for begins, ends in _merged(drill.freezes):
         if ends > asked.now and ends - begins > drill.every:
             yield Obstacle(
-                level=Level.WARNING,
+                severity=Severity.WARNING,
                 key="drill.freeze",
                 value=f"{begins:%Y-%m-%dT%H:%MZ} to {ends:%Y-%m-%dT%H:%MZ}",
                 what=f"no drill is begun for {duration((ends - begins).total_seconds())}, longer than the"

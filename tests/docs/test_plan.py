@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from pgdrill import outlook, solver
 from pgdrill.cli.plan import json_schema
-from pgdrill.obstacle import Level
+from pgdrill.obstacle import Severity
 from pgdrill.plan import Plan
 from tests.docs.test_documents import _keys as keys
 from tests.unit.plans import SMALL
@@ -79,10 +79,10 @@ def test_the_picture_of_the_retention_is_fresh() -> None:
 
 def test_nothing_but_the_quota_stands_in_the_way_of_the_example() -> None:
     found = solver.solve(Plan.model_validate(example()), NOW)
-    assert [(o.level, o.key) for o in found] == [
-        (Level.WARNING, "points.keep"),
-        (Level.WARNING, "copies.keep"),
-        (Level.UNKNOWN, "points.offset"),
+    assert [(o.severity, o.key) for o in found] == [
+        (Severity.WARNING, "points.keep"),
+        (Severity.WARNING, "copies.keep"),
+        (Severity.UNKNOWN, "points.offset"),
     ]
 
 

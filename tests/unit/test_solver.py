@@ -6,7 +6,7 @@ import pytest
 
 from pgdrill import solver
 from pgdrill.cell import Cell
-from pgdrill.obstacle import DatabaseFacts, Facts, Level, Obstacle, RegionFacts
+from pgdrill.obstacle import DatabaseFacts, Facts, Obstacle, RegionFacts, Severity
 from pgdrill.plan import Plan
 from pgdrill.rds import Rds
 from pgdrill.snapshots import Mark, Quota, Snapshots
@@ -35,7 +35,7 @@ def _facts(found: DatabaseFacts) -> Facts:
 
 
 def told(found: tuple[Obstacle, ...]) -> list[tuple[str, str]]:
-    return [(obstacle.level.value, obstacle.key) for obstacle in found]
+    return [(obstacle.severity.value, obstacle.key) for obstacle in found]
 
 
 def test_nothing_stands_in_the_way_of_a_plan_that_fits_what_is_there() -> None:
@@ -44,11 +44,11 @@ def test_nothing_stands_in_the_way_of_a_plan_that_fits_what_is_there() -> None:
 
 def test_errors_come_first_and_what_is_unknown_last() -> None:
     found = solver.solve(whole(cost={"ceiling": 1}), NOW)
-    assert [obstacle.level for obstacle in found] == [
-        Level.ERROR,
-        Level.WARNING,
-        Level.WARNING,
-        Level.UNKNOWN,
+    assert [obstacle.severity for obstacle in found] == [
+        Severity.ERROR,
+        Severity.WARNING,
+        Severity.WARNING,
+        Severity.UNKNOWN,
     ]
 
 
@@ -81,8 +81,8 @@ def test_an_engine_version_that_the_dr_region_has_not_is_named() -> None:
 def test_an_instance_that_is_not_there_must_be_one_that_the_stack_makes() -> None:
     missing = _facts(DatabaseFacts(instance=None))
     (found,) = solver.solve(whole(), NOW, missing)
-    assert (found.level, found.key, found.value, found.what) == (
-        Level.ERROR,
+    assert (found.severity, found.key, found.value, found.what) == (
+        Severity.ERROR,
         "database.instance",
         "shop-production",
         "there is no such instance in ap-southeast-1",

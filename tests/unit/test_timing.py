@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgdrill import timing
-from pgdrill.obstacle import DatabaseFacts, Facts, Level, Obstacle, Question, RegionFacts
+from pgdrill.obstacle import DatabaseFacts, Facts, Obstacle, Question, RegionFacts, Severity
 from pgdrill.rds import Instance
 from pgdrill.snapshots import Quota
 from tests.unit.instances import instance
@@ -40,8 +40,8 @@ def test_a_slot_clear_of_every_window_is_fine() -> None:
 
 def test_a_slot_in_the_backup_window_is_an_error_with_an_offset_that_is_clear() -> None:
     (found,) = windows("18:45-19:15")
-    assert (found.level, found.key, found.value, found.day) == (
-        Level.ERROR,
+    assert (found.severity, found.key, found.value, found.day) == (
+        Severity.ERROR,
         "points.offset",
         "1h",
         date(2026, 11, 23),
@@ -52,7 +52,7 @@ def test_a_slot_in_the_backup_window_is_an_error_with_an_offset_that_is_clear() 
 
 def test_a_slot_in_the_maintenance_window_is_a_warning_for_the_day_it_happens() -> None:
     (found,) = windows("18:00-18:30", "wed:06:50-wed:07:20")
-    assert (found.level, found.day) == (Level.WARNING, date(2026, 11, 25))
+    assert (found.severity, found.day) == (Severity.WARNING, date(2026, 11, 25))
     assert found.what == (
         "the slot at 07:00 UTC lies in the maintenance window of shop-production, wed:06:50-wed:07:20"
     )
@@ -86,8 +86,8 @@ def test_where_no_offset_is_clear_that_is_said() -> None:
 
 def test_windows_are_unknown_until_rds_was_asked() -> None:
     (found,) = timing.windows(asked())
-    assert (found.level, found.what, found.remedy) == (
-        Level.UNKNOWN,
+    assert (found.severity, found.what, found.remedy) == (
+        Severity.UNKNOWN,
         "whether a slot lies in the backup or maintenance window of shop-production",
         "ask RDS with: pgdrill plan check --online",
     )
@@ -121,30 +121,32 @@ def test_a_small_database_is_read_within_the_objective() -> None:
 
 
 def test_a_database_that_may_take_longer_than_the_objective_is_a_warning() -> None:
-    assert [(o.level, o.key, o.value) for o in recovery(550)] == [(Level.WARNING, "objectives.rto", "4h")]
+    assert [(o.severity, o.key, o.value) for o in recovery(550)] == [
+        (Severity.WARNING, "objectives.rto", "4h")
+    ]
 
 
 def test_a_terabyte_cannot_be_read_within_four_hours() -> None:
     """As facts have it: 1 TB needs more than 4 hours on db.t3.medium, however the bursts fall."""
-    assert [(o.level, o.key) for o in recovery(1000)] == [
-        (Level.ERROR, "objectives.rto"),
-        (Level.WARNING, "drill.patience"),
+    assert [(o.severity, o.key) for o in recovery(1000)] == [
+        (Severity.ERROR, "objectives.rto"),
+        (Severity.WARNING, "drill.patience"),
     ]
     assert recovery(1000)[0].what == (
         "restoring and reading 1000 GB of shop on db.t3.medium takes 4 h 30 min to 7 h 22 min:"
         " a recovery is verified after the objective"
     )
-    assert [(o.level, o.key) for o in recovery(1500)] == [
-        (Level.ERROR, "objectives.rto"),
-        (Level.ERROR, "drill.patience"),
+    assert [(o.severity, o.key) for o in recovery(1500)] == [
+        (Severity.ERROR, "objectives.rto"),
+        (Severity.ERROR, "drill.patience"),
     ]
 
 
 def test_a_smaller_class_reads_slower_and_the_larger_is_the_remedy() -> None:
     found = recovery(200, drill={"instance_class": "db.t3.micro"})
-    assert [(o.level, o.key) for o in found] == [
-        (Level.WARNING, "objectives.rto"),
-        (Level.WARNING, "drill.patience"),
+    assert [(o.severity, o.key) for o in found] == [
+        (Severity.WARNING, "objectives.rto"),
+        (Severity.WARNING, "drill.patience"),
     ]
     assert found[0].remedy == "set drill.instance_class to db.t3.medium, which reads faster"
 
@@ -160,18 +162,18 @@ def patience(**drill: Any) -> list[Obstacle]:
 def test_a_drill_must_outlast_the_objective_and_end_before_the_next() -> None:
     assert patience() == []
     (short,) = patience(patience="4h")
-    assert (short.level, short.key, short.value) == (Level.WARNING, "drill.patience", "4h")
+    assert (short.severity, short.key, short.value) == (Severity.WARNING, "drill.patience", "4h")
     (often,) = patience(every="6h")
-    assert (often.level, often.key) == (Level.ERROR, "drill.every")
+    assert (often.severity, often.key) == (Severity.ERROR, "drill.every")
     (often,) = patience(dr_every="5h")
-    assert (often.level, often.key) == (Level.ERROR, "drill.dr_every")
+    assert (often.severity, often.key) == (Severity.ERROR, "drill.dr_every")
     assert patience(every="7h", dr_every="7h") == []
 
 
 def test_the_age_of_the_newest_point_must_fit_the_objective() -> None:
     assert list(timing.objective(asked(objectives={"rpo": "375m"}))) == []
     (found,) = timing.objective(asked(objectives={"rpo": "374m"}))
-    assert (found.level, found.key, found.value) == (Level.WARNING, "objectives.rpo", "374m")
+    assert (found.severity, found.key, found.value) == (Severity.WARNING, "objectives.rpo", "374m")
     assert "the one before it is 375m old" in found.what
 
 
@@ -201,7 +203,7 @@ def test_alarms_are_told_in_time_and_held_by_cloudwatch(
     period: str, datapoints: int, found: list[tuple[str, str]]
 ) -> None:
     notify = {"period": period, "datapoints": datapoints}
-    assert [(o.level.value, o.key) for o in timing.alarms(asked(notify=notify))] == found
+    assert [(o.severity.value, o.key) for o in timing.alarms(asked(notify=notify))] == found
 
 
 # ----------------------------------------------------------------------------------------------- freezes
@@ -222,7 +224,7 @@ def frozen(*found: dict[str, str], **drill: Any) -> list[Obstacle]:
 def test_a_freeze_of_a_week_is_fine_and_a_longer_one_is_a_gap() -> None:
     assert frozen(freeze("20", "27")) == []
     (found,) = frozen(freeze("20", "28"))
-    assert (found.level, found.key, found.day) == (Level.WARNING, "drill.freeze", date(2026, 12, 20))
+    assert (found.severity, found.key, found.day) == (Severity.WARNING, "drill.freeze", date(2026, 12, 20))
     assert found.what == (
         "no drill is begun for 8 d, longer than the 7d between drills: nothing is proved in that time"
     )

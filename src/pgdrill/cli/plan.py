@@ -17,7 +17,7 @@ from pgdrill.cli.context import DEFAULT_PLAN, JsonOption, PlanOption, clock, err
 from pgdrill.cost import Estimate
 from pgdrill.errors import NotRunnable
 from pgdrill.model import JSON
-from pgdrill.obstacle import Facts, Level, Obstacle
+from pgdrill.obstacle import Facts, Obstacle, Severity
 from pgdrill.plan import Plan, spelled
 
 app = typer.Typer(help="The plan, pgdrill.toml.", no_args_is_help=True)
@@ -26,8 +26,8 @@ OnlineOption = Annotated[
     bool,
     typer.Option("--online", help="Ask RDS in both regions for quotas, windows, instances and versions."),
 ]
-# Nothing hangs on colour alone: each level is a word as well.
-_STYLE = {Level.ERROR: "red", Level.WARNING: "yellow", Level.UNKNOWN: "dim"}
+# Nothing hangs on colour alone: each severity is a word as well.
+_STYLE = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.UNKNOWN: "dim"}
 
 
 @app.command()
@@ -38,7 +38,7 @@ def check(plan: PlanOption = DEFAULT_PLAN, online: OnlineOption = False, as_json
     """
     loaded = Plan.load(plan)
     obstacles = solver.solve(loaded, clock().now, _facts(loaded) if online else None)
-    errors = sum(obstacle.level is Level.ERROR for obstacle in obstacles)
+    errors = sum(obstacle.severity is Severity.ERROR for obstacle in obstacles)
     if as_json:
         print_json(loaded.model_dump(mode="json", by_alias=True))
     _print_obstacles(obstacles, to=err if as_json else out)
@@ -185,8 +185,10 @@ def _print_cost(plan: Plan, estimate: Estimate) -> None:
 def _print_obstacles(obstacles: tuple[Obstacle, ...], to: Any = out) -> None:
     for obstacle in obstacles:
         day = f" [from {obstacle.day}]" if obstacle.day else ""
-        style = _STYLE[obstacle.level]
-        to.print(f"[{style}]{obstacle.level.value}[/] {obstacle.key} = {escape(obstacle.value)}{escape(day)}")
+        style = _STYLE[obstacle.severity]
+        to.print(
+            f"[{style}]{obstacle.severity.value}[/] {obstacle.key} = {escape(obstacle.value)}{escape(day)}"
+        )
         to.print(f"  {obstacle.what}", markup=False, soft_wrap=True)
         to.print(f"  REMEDY: {obstacle.remedy}", markup=False, soft_wrap=True)
     if not obstacles and to is out:

@@ -71,7 +71,7 @@ def test_explain_as_json_has_every_line_with_its_price_and_source(path: Path) ->
     assert found["cost"]["total"] == 153.15
     units = {price["unit"] for price in found["prices"].values()}
     assert {line["unit"] for line in found["cost"]["lines"]} <= units
-    assert [o["level"] for o in found["obstacles"]] == ["warning", "warning", "unknown"]
+    assert [o["severity"] for o in found["obstacles"]] == ["warning", "warning", "unknown"]
 
 
 def test_the_picture_is_written_where_it_is_asked_for(path: Path, tmp_path: Path) -> None:
