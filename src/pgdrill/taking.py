@@ -314,9 +314,9 @@ def _sealed(
         Unavailable: another try may succeed.
     """
     database = cell.plan.database(taking.database)
-    if seal.there(cell.store, database.name, taking.point, phase, taking.ask_until - timedelta(days=1)):
-        return taking
     try:
+        if seal.there(cell.store, database.name, taking.point, phase, taking.ask_until - timedelta(days=1)):
+            return taking
         server = cell.production(database, clock)
         made = seal.take(server, checks, database.name, taking.point, clock, resource=taking.resource)
         seal.keep(cell.store, made, phase)

@@ -18,7 +18,7 @@ class Neighbours(Protocol):
 
 
 class Nobody:
-    """For an RDS that stands alone: there is no bucket, no role and no key."""
+    """For an RDS that stands alone: there is no bucket and no role, and any key will do."""
 
     def bucket_region(self, bucket: str) -> str | None:  # noqa: ARG002 # as the protocol has it
         return None
@@ -27,7 +27,7 @@ class Nobody:
         return None
 
     def key_usable(self, region: str, key: str) -> bool:  # noqa: ARG002 # as the protocol has it
-        return False
+        return True
 
     def s3(self, region: str, role: str) -> Any:
         raise NotImplementedError(f"no S3 in {region} for {role}")

@@ -160,4 +160,11 @@ def _new(state: State, region: str, identifier: str, source: Instance, request: 
         )
     configure.check(state, region, configuration)
     configure.check_new(state, region, identifier)
+    key = source.configuration.KmsKeyId
+    if key and not state.neighbours.key_usable(region, key):
+        raise RdsError(
+            "KMSKeyNotAccessibleFault",
+            f"The specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access"
+            " it.",
+        )
     return instances.new(state, region, identifier, configuration, listing.given_tags(request) or source.tags)
