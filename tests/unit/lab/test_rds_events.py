@@ -12,6 +12,7 @@ import pytest
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.rds import events
+from pgdrill.lab.rds.neighbours import Nobody
 from pgdrill.lab.rds.records import Configuration, Instance
 from pgdrill.lab.rds.state import LabSettings, State
 from pgdrill.lab.rds.wire import RdsError
@@ -36,6 +37,7 @@ def make_state(tmp_path: Path, heard: Heard) -> Callable[[], State]:
         account="000000000000",
         publish=lambda region, entry: heard.append((region, entry)),
         vpc_of=lambda _region, _subnet: None,
+        neighbours=Nobody(),
         settings=LabSettings(),
     )
 
