@@ -50,10 +50,10 @@ def judge_rpo(measured: Rpo, wanted: str, plan: Plan, database: DatabasePlan) ->
         return Finding(
             check="rpo",
             verdict=Verdict.INCONCLUSIVE if asked else Verdict.NOT_ASKED,
-            reason="no ledger in the copy, so the age of its data is unknown"
+            reason="no ledger was read in the copy, so the age of its data is unknown"
             if asked
             else "the ledger is off in the plan, so the age of the copy's data is unknown",
-            hint="install the ledger with: pgdrill ledger install" if asked else "",
+            hint="see the finding of ledger" if asked else "",
         )
     held = lost <= objective
     what = (

@@ -50,8 +50,10 @@ def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
         ours = [snapshot for snapshot in there if is_ours(snapshot, cell.plan, database)]
         if not there:
             raise NotRunnable(
-                f"database {database.name!r} has no snapshot to restore from",
-                hint="take one with: pgdrill point take",
+                f"database {database.name!r} has no snapshot to restore from in {cell.place.region}",
+                hint="take one with: pgdrill point take"
+                if cell.place == cell.plan.primary
+                else "copy those of the primary region with: pgdrill point copy",
             )
         return (ours or there)[-1 if wanted == "latest" else 0].point()
     # By its name, a point of an earlier instance may be meant as well.

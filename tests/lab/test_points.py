@@ -245,5 +245,5 @@ def test_a_database_replaced_under_the_same_name_is_told_and_not_mixed(productio
     )
     with pytest.raises(NotRunnable) as empty:
         points.choose(production.cell, production.database, "latest")
-    assert empty.value.message == "database 'shop' has no snapshot to restore from"
+    assert empty.value.message == "database 'shop' has no snapshot to restore from in ap-southeast-1"
     assert points.choose(production.cell, production.database, old.id) == old

@@ -62,6 +62,14 @@ def test_what_would_have_been_lost_is_said_in_words() -> None:
     ]
 
 
+def test_without_a_ledger_in_the_copy_the_finding_of_ledger_says_why() -> None:
+    the_plan = plan()
+    measured = Rpo(lag_of_point=None, exposure_at_start=5, worst_case=None, basis="")
+    found = judge_rpo(measured, "oldest", the_plan, the_plan.database(None))
+    assert found.reason == "no ledger was read in the copy, so the age of its data is unknown"
+    assert found.hint == "see the finding of ledger"
+
+
 def test_without_a_ledger_by_plan_the_lag_is_not_asked() -> None:
     the_plan = plan(database=[SMALL["database"][0] | {"ledger": "off"}])
     measured = Rpo(lag_of_point=None, exposure_at_start=5, worst_case=None, basis="")

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from pgdrill.cell import Cell
 from pgdrill.model import JSON, Clock
@@ -54,6 +56,12 @@ def open_cell(plan: Path, cell: Literal["primary", "dr"] = "primary") -> Cell:
     """Open one of the plan's two cells. Nothing in it calls the other's region."""
     loaded = Plan.load(plan)
     return Cell.open(loaded, loaded.dr if cell == "dr" else loaded.primary)
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as it is, whatever the terminal's width: what is cut or folded cannot be copied."""
+    table.width = Measurement.get(out, out.options.update(max_width=10_000), table).maximum
+    out.print(table, crop=False)
 
 
 def print_json(value: BaseModel | JSON) -> None:

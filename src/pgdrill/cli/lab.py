@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from pgdrill.cli.context import JsonOption, err, out, print_json
+from pgdrill.cli.context import JsonOption, err, out, print_json, print_table
 from pgdrill.errors import NotRunnable
 from pgdrill.lab.faults import Setting
 
@@ -162,9 +162,7 @@ def _print_status(told: dict[str, Any]) -> None:
     out.print(
         f"lab is up at {told['endpoint']}, process {told['pid']}, in {told['directory']}", soft_wrap=True
     )
-    table = Table(box=None, pad_edge=False)
-    for column in ("REGION", "KIND", "IDENTIFIER", "STATUS", ""):
-        table.add_column(column, no_wrap=column != "IDENTIFIER")
+    table = Table("REGION", "KIND", "IDENTIFIER", "STATUS", "", box=None, pad_edge=False)
     for region in told["regions"]:
         for instance in region["instances"]:
             port = f"127.0.0.1:{instance['port']}" if instance["port"] else ""
@@ -178,7 +176,10 @@ def _print_status(told: dict[str, Any]) -> None:
             )
             kind = f"{snapshot['type']} snapshot"
             table.add_row(region["region"], kind, snapshot["id"], snapshot["status"], when)
-    out.print(table if table.row_count else "no instances, no snapshots")
+    if table.row_count:
+        print_table(table)
+    else:
+        out.print("no instances, no snapshots")
     usual = Setting().model_dump(mode="json")
     faults = {name: value for name, value in told["faults"].items() if value != usual.get(name)}
     out.print(f"faults: {json.dumps(faults)}" if faults else "no faults set", soft_wrap=True, markup=False)

@@ -21,6 +21,7 @@ from pgdrill.cli.context import (
     open_cell,
     out,
     print_json,
+    print_table,
     tick,
 )
 from pgdrill.errors import DrillError, PlanError
@@ -187,8 +188,9 @@ def list_points(
             }
         )
         return
-    table = Table("kind", "recovers to (UTC)", "state", "engine", "GB", "encrypted", box=None, pad_edge=False)
-    table.add_column("point", overflow="fold")
+    table = Table(
+        "kind", "recovers to (UTC)", "state", "engine", "GB", "encrypted", "point", box=None, pad_edge=False
+    )
     for one in found:
         table.add_row(
             "copy" if one.copied_from else "snapshot" if one.manual else "automated",
@@ -199,7 +201,10 @@ def list_points(
             "yes" if one.encrypted else "no",
             one.id,
         )
-    out.print(table if found else "no snapshot")
+    if found:
+        print_table(table)
+    else:
+        out.print("no snapshot")
     out.print(
         f"PITR window: {window[0]:%Y-%m-%d %H:%M:%S} to {window[1]:%Y-%m-%d %H:%M:%S} UTC"
         if window

@@ -85,7 +85,7 @@ class Faults:
         """
         with self._lock:
             try:
-                self._setting = Setting.model_validate(self._setting.model_dump() | dict(change))
+                self._setting = Setting.model_validate(self._setting.model_dump() | _object(change))
             except (ValidationError, TypeError, ValueError) as error:
                 raise PlanError(
                     f"faults {change!r} not understood: {_first(error)}",
@@ -132,6 +132,12 @@ class Faults:
             (doomed.status for doomed in self.setting.doomed if fnmatchcase(identifier, doomed.identifier)),
             None,
         )
+
+
+def _object(change: JSON) -> dict[str, JSON]:
+    if not isinstance(change, dict):
+        raise TypeError("not a JSON object")
+    return change
 
 
 def _first(error: Exception) -> str:

@@ -2,6 +2,7 @@ import pytest
 
 from pgdrill.errors import PlanError
 from pgdrill.lab.faults import Faults
+from pgdrill.model import JSON
 
 
 def test_without_faults_nothing_fails_or_waits() -> None:
@@ -58,6 +59,7 @@ def test_what_was_read_can_be_set_again() -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
+        ([], "not a JSON object"),
         ({"earthquake": 9}, "earthquake: Extra inputs are not permitted"),
         ({"latency": {"lunch": 1}}, "latency.lunch.[key]: Input should be 'create', 'restore'"),
         (
@@ -66,7 +68,7 @@ def test_what_was_read_can_be_set_again() -> None:
         ),
     ],
 )
-def test_what_is_not_understood_is_refused_and_changes_nothing(change: dict[str, object], what: str) -> None:
+def test_what_is_not_understood_is_refused_and_changes_nothing(change: JSON, what: str) -> None:
     faults = Faults()
     before = faults.set({"latency": {"copy": 1}})
     with pytest.raises(PlanError) as refused:
