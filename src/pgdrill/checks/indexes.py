@@ -224,6 +224,11 @@ def judge(fact: IndexFact, case: Case) -> Judgement:
         verdict = Verdict.FAILED
         reason = named(damage)
         hint = "check the same indexes in production with pg_amcheck --heapallindexed; REINDEX CONCURRENTLY mends them there"
+        if any(index.mismatch for _, _, index in found):
+            hint = (
+                "rows may be missing: restore an older recovery point, and count these tables in production;"
+                " a REINDEX before that would hide the loss"
+            )
     elif unproved:
         verdict = Verdict.INCONCLUSIVE
         reason = f"not checked: {named(unproved)}"

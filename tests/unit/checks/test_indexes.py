@@ -62,6 +62,18 @@ def test_keys_that_differ_from_the_table_fail() -> None:
     )
 
 
+def test_only_an_index_that_agrees_with_its_table_is_to_be_made_anew() -> None:
+    wrong = problem("XX002", "")
+    assert judge(fact(a=wrong), CASE).hint == (
+        "check the same indexes in production with pg_amcheck --heapallindexed; REINDEX CONCURRENTLY mends them there"
+    )
+    lacking = Index(pages=2, how="amcheck", mismatch="20 keys in a, 19 rows in the table")
+    assert judge(fact(a=wrong, b=lacking), CASE).hint == (
+        "rows may be missing: restore an older recovery point, and count these tables in production;"
+        " a REINDEX before that would hide the loss"
+    )
+
+
 @pytest.mark.parametrize("sqlstate", ["42501", "57014"])
 def test_an_index_that_could_not_be_checked_is_inconclusive(sqlstate: str) -> None:
     assert judge(fact(a=SOUND, b=problem(sqlstate, "")), CASE).verdict is Verdict.INCONCLUSIVE
