@@ -21,7 +21,7 @@ from ministack.services import rds as record_only_rds
 
 from pgdrill import __version__
 from pgdrill.errors import NotRunnable
-from pgdrill.lab import cluster, postgres, sabotage, tls
+from pgdrill.lab import bends, cluster, postgres, sabotage, tls
 from pgdrill.lab.door import Doorway, Handler
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.neighbours import Emulated
@@ -57,6 +57,8 @@ def main(directory: Path, listener: int) -> None:
     try:
         rds.load()
         _put_in_place(rds)
+        if record.settings.bends:
+            bends.apply(rds)
         services = LostRegions(ministack, lambda: faults.setting.lost)
         asyncio.run(_serve(listener, Doorway(services, _handlers(record, rds, faults, binaries))))
     finally:

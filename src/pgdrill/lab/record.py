@@ -17,13 +17,15 @@ class Settings(Model):
     """`port` 0 takes a free one; `archive_every` is seconds between archived WAL segments (300 in AWS).
 
     `amcheck` says whether the master user may execute it; `auth` turns on signatures and IAM policies.
-    `manual_snapshots` is the quota of each region, 100 in AWS unless raised.
+    `manual_snapshots` is the quota of each region, 100 in AWS unless raised. Without `bends` the emulator is left as
+    it is, which is of use to their tests alone.
     """
 
     port: int = Field(default=0, ge=0, le=65535)
     amcheck: Literal["granted", "refused"] = "granted"
     archive_every: float = Field(default=1.0, gt=0)
     auth: bool = False
+    bends: bool = True
     manual_snapshots: int = Field(default=100, ge=1)
 
 

@@ -15,6 +15,7 @@ from pgdrill.lab.faults import Faults
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.rds import (
     account,
+    authorization,
     backups,
     changes,
     copies,
@@ -129,6 +130,19 @@ class Rds:
         request = wire.parse(action, params)
         with state.lock:
             return operation(state, region, request)
+
+    def needs(
+        self, region: str, action: str, params: dict[str, list[str]]
+    ) -> list[authorization.Need] | None:
+        """Return what the caller of a request must be allowed; None for a request that will be refused anyway."""
+        if action not in authorization.RESOURCES:
+            return None
+        try:
+            request = wire.parse(action, params)
+        except RdsError:
+            return None
+        with self._state.lock:
+            return authorization.needs(self._state, region or self._default_region, action, request)
 
     def load(self) -> None:
         """Take up the work: what was kept, or nothing yet. Returns when the kept servers run again."""

@@ -1,0 +1,22 @@
+"""Where the emulator differs from AWS in what pgdrill relies on, it is bent back, one module a difference.
+
+Applied in the daemon before it serves. Each module's first sentence says what the emulator does and what AWS does.
+"""
+
+from collections.abc import Callable
+
+from pgdrill.lab.bends import conditions, denials, rds_policies
+from pgdrill.lab.rds.service import Rds
+
+# Grafts on one function are applied in this order, the last outermost.
+ALL: tuple[Callable[[Rds], None], ...] = (denials.apply, conditions.apply, rds_policies.apply)
+
+
+def apply(rds: Rds) -> None:
+    """Bend the emulator in this process.
+
+    Raises:
+        pgdrill.lab.bends.graft.Drifted: the emulator is not the one that a bend was written for.
+    """
+    for bend in ALL:
+        bend(rds)

@@ -1,0 +1,92 @@
+"""The emulator leaves out condition keys that pgdrill's policies use, and evaluates a key's alias as a resource.
+
+AWS supplies `cloudwatch:namespace`, `events:source`, `events:detail-type` and `kms:RequestAlias`, and evaluates a call
+that names an alias on the key behind it.
+
+Source: Service Authorization Reference, CloudWatch and EventBridge; KMS Developer Guide, "Using aliases to control
+access".
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import kms
+
+from pgdrill.lab.bends.graft import Function, graft
+from pgdrill.lab.rds.service import Rds
+
+Keys = dict[str, Any]
+
+
+def apply(_: Rds) -> None:
+    graft(iam_actions, "request_tag_context(service, iam_action, body, params)", _supplied)
+    graft(
+        iam_evaluator,
+        "enforce(access_key_id, iam_action, service, region, resource_arn, service_context)",
+        _on_the_key,
+    )
+
+
+def _supplied(original: Function) -> Function:
+    def request_tag_context(service: str, iam_action: str, body: bytes, params: Any) -> Keys:
+        context: Keys = original(service, iam_action, body, params)
+        supply = SUPPLIED.get(iam_action)
+        return context | supply(_request(body, params)) if supply else context
+
+    return request_tag_context
+
+
+def _request(body: bytes, params: Mapping[str, list[str]]) -> Mapping[str, Any]:
+    """Return a request's members, in JSON as boto3 sends them, or as a query."""
+    if body.lstrip()[:1] != b"{":
+        return {name: values[-1] for name, values in params.items()}
+    try:
+        found: Mapping[str, Any] = json.loads(body)
+    except ValueError:
+        return {}  # refused by the service itself
+    return found
+
+
+def _namespace(request: Mapping[str, Any]) -> Keys:
+    return {"cloudwatch:namespace": request["Namespace"]} if "Namespace" in request else {}
+
+
+def _sources(request: Mapping[str, Any]) -> Keys:
+    entries = [entry for entry in request.get("Entries", []) if isinstance(entry, dict)]
+    sources = {str(entry["Source"]) for entry in entries if "Source" in entry}
+    types = {str(entry["DetailType"]) for entry in entries if "DetailType" in entry}
+    return {"events:source": _value(sources), "events:detail-type": _value(types)}
+
+
+def _value(values: set[str]) -> str | list[str] | None:
+    return values.pop() if len(values) == 1 else sorted(values) or None
+
+
+SUPPLIED: dict[str, Callable[[Mapping[str, Any]], Keys]] = {
+    "cloudwatch:PutMetricData": _namespace,
+    "events:PutEvents": _sources,
+}
+
+
+def _on_the_key(original: Function) -> Function:
+    def enforce(  # noqa: PLR0917 # the emulator's own parameters
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: Keys | None = None,
+    ) -> Any:
+        context = dict(service_context or {})
+        if iam_action.startswith("kms:") and ":alias/" in resource_arn:
+            context["kms:RequestAlias"] = resource_arn.split(":", 5)[5]
+            key = kms._resolve_key(resource_arn)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
+            if key is not None:
+                resource_arn = key["Arn"]
+        return original(
+            access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=context
+        )
+
+    return enforce
