@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgdrill.errors import NotRunnable, Unavailable
-from pgdrill.keys import Keys
+from pgdrill.keys import Key, Keys
 from tests.unit.aws import scripted
 
 
@@ -65,3 +65,45 @@ def test_a_key_that_may_not_be_looked_at_is_said() -> None:
     with pytest.raises(NotRunnable) as refused:
         Keys(client, "alias/mac").customer_managed("k")
     assert refused.value.message == "key 'k' cannot be used: AccessDeniedException"
+
+
+def test_a_key_is_told_with_its_state_kind_and_owner() -> None:
+    client, script = scripted("kms")
+    arn = "arn:aws:kms:ap-southeast-1:000000000000:key/k"
+    described = {
+        "KeyId": "k",
+        "Arn": arn,
+        "KeyState": "PendingDeletion",
+        "KeySpec": "SYMMETRIC_DEFAULT",
+        "KeyUsage": "ENCRYPT_DECRYPT",
+        "KeyManager": "CUSTOMER",
+    }
+    script.add_response("describe_key", {"KeyMetadata": described}, {"KeyId": "alias/storage"})
+    assert Keys(client, "alias/mac").describe("alias/storage") == Key(
+        arn=arn,
+        state="PendingDeletion",
+        kind="SYMMETRIC_DEFAULT",
+        usage="ENCRYPT_DECRYPT",
+        customer_managed=True,
+    )
+
+
+def test_whether_a_password_may_be_derived_is_asked_without_deriving_one() -> None:
+    client, script = scripted("kms")
+    asked = {"KeyId": "alias/mac", "MacAlgorithm": "HMAC_SHA_256", "Message": b"doctor", "DryRun": True}
+    script.add_client_error("generate_mac", "DryRunOperationException", expected_params=asked)
+    Keys(client, "alias/mac").may_derive()
+    script.add_client_error("generate_mac", "AccessDeniedException")
+    with pytest.raises(NotRunnable) as refused:
+        Keys(client, "alias/mac").may_derive()
+    assert refused.value.message == "key 'alias/mac' cannot be used: AccessDeniedException"
+    assert refused.value.hint == (
+        "check that it exists, is enabled, and that this role may call GenerateMac on it"
+    )
+
+
+def test_a_kms_that_is_busy_may_answer_later() -> None:
+    client, script = scripted("kms")
+    script.add_client_error("describe_key", "ThrottlingException")
+    with pytest.raises(Unavailable, match="key 'k' cannot be used: ThrottlingException"):
+        Keys(client, "alias/mac").describe("k")

@@ -238,8 +238,10 @@ def test_only_leases_of_this_suffix_are_reaped() -> None:
     client, script = scripted("rds")
     mine = described(LEASE.tags())["DBInstances"]
     other = described(LEASE.tags(), identifier="pgdrill-prod-drill-shop")["DBInstances"]
+    # Of suffix `lab-drill`, whose names begin as those of suffix `lab` do.
+    longer = described(LEASE.tags(), identifier="pgdrill-lab-drill-drill-shop")["DBInstances"]
     production = described(LEASE.tags(), identifier="shop-production")["DBInstances"]
-    script.add_response("describe_db_instances", {"DBInstances": mine + other + production})
+    script.add_response("describe_db_instances", {"DBInstances": mine + other + longer + production})
     found: list[tuple[Instance, Lease]] = Rds(client).leased("lab")
     assert [lease.instance for _, lease in found] == ["pgdrill-lab-drill-shop"]
 
