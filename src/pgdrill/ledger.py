@@ -267,22 +267,52 @@ def install(server: Server, password: str, *, role: str = ROLE, retained: int = 
 
 
 def uninstall(server: Server, *, role: str = ROLE) -> None:
-    """Remove everything that `install` made; what stands in the witness stays."""
-    for database in sorted({*server.databases(), DATABASE}):
-        with server.ledger_session(database) as session, session.transaction():
-            _run(session, ledger_sql.REMOVE, role, database=database)
-    with server.ledger_session(DATABASE) as session:
-        _run(session, ledger_sql.REMOVE_ROLE, role)
+    """Remove everything that `install` made, as far as it is there; what stands in the witness stays.
+
+    Raises:
+        NotRunnable: the administrator may not, or the role is somebody else's or holds more than it was given.
+    """
+    try:
+        with server.ledger_session(DATABASE) as session:
+            ours = _ours(session, role)
+        for database in sorted({*server.databases(), DATABASE}):
+            with server.ledger_session(database) as session, session.transaction():
+                session.execute(ledger_sql.REMOVE)
+                if ours:
+                    _run(session, ledger_sql.REVOKE, role, database=database)
+        if ours:
+            with server.ledger_session(DATABASE) as session:
+                _run(session, ledger_sql.REMOVE_ROLE, role)
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise NotRunnable(
+            f"role {role!r} is left, since it holds more than the ledger gave it: {error.diag.message_primary}",
+            hint="see what was granted to it by hand, take that back, and uninstall again",
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotRunnable(
+            f"role {server.address.user!r} may not remove the ledger: {error.diag.message_primary}",
+            hint="connect as the administrator who installed it",
+        ) from error
 
 
-def _make_role(session: Connection, role: str, password: str) -> None:
-    verifier = session.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+def _ours(session: Connection, role: str) -> bool:
+    """Tell whether a role is there, made by `install`.
+
+    Raises:
+        NotRunnable: it is there, and somebody else's.
+    """
     known = session.execute(ledger_sql.ROLE_MARK, (role,)).fetchone()
     if known is not None and known != (ledger_sql.MARK,):
         raise NotRunnable(
             f"role {role!r} was there before the ledger, and is left as it is",
             hint="give the plan's secret a role of its own: a username that no role has yet",
         )
+    return known is not None
+
+
+def _make_role(session: Connection, role: str, password: str) -> None:
+    verifier = session.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    known = _ours(session, role)
     for statement in (ledger_sql.ALTER_ROLE if known else ledger_sql.CREATE_ROLE, ledger_sql.MARK_ROLE):
         session.execute(
             sql.SQL(statement).format(

@@ -79,10 +79,9 @@ REVOKE ALL ON FUNCTION pgdrill.sequence_positions() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgdrill.sequence_positions() TO {role};
 """
 
-REMOVE = """
-DROP SCHEMA IF EXISTS pgdrill CASCADE;
-REVOKE CONNECT ON DATABASE {database} FROM {role};
-"""
+REMOVE = "DROP SCHEMA IF EXISTS pgdrill CASCADE"
+
+REVOKE = "REVOKE CONNECT ON DATABASE {database} FROM {role}"
 
 REMOVE_ROLE = "DROP ROLE {role}"
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pgdrill import ledger
+from pgdrill import beats, ledger
 from pgdrill.checks.check import Case
 from pgdrill.checks.ledger import CHECK
 from pgdrill.database import Server
 from pgdrill.errors import Busy, NotRunnable, Unavailable
 from pgdrill.lab.cluster import Cluster
+from pgdrill.lab.tls import Authority
 from pgdrill.model import PointKind, RecoveryPoint, Verdict
 from pgdrill.plan import Checks
 from tests.lab.conftest import MakeCluster, Run, ServerOf
@@ -234,6 +235,65 @@ def test_uninstalling_leaves_nothing(master: Server, role: Server, cluster: Clus
     ledger.install(master, SECRET)
 
 
+def test_uninstalling_what_is_not_there_or_half_there_is_no_error(master: Server, cluster: Cluster) -> None:
+    ledger.uninstall(master)
+    ledger.install(master, SECRET)
+    with master.ledger_session("shop") as session:
+        session.execute("DROP SCHEMA pgdrill CASCADE")
+    ledger.uninstall(master)
+    ledger.uninstall(master)
+    assert cluster.sql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'pgdrill'") == [(0,)]
+
+
+def test_uninstalling_leaves_a_role_that_is_not_the_ledgers(
+    master: Server, role: Server, cluster: Cluster
+) -> None:
+    cluster.sql("postgres", "CREATE ROLE theirs LOGIN")
+    try:
+        with pytest.raises(NotRunnable, match=r"^role 'theirs' was there before the ledger, and is left"):
+            ledger.uninstall(master, role="theirs")
+        assert cluster.sql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'theirs'") == [(1,)]
+        assert ledger.beat(role, Memory(), "shop").sequence == 1
+    finally:
+        cluster.sql("postgres", "DROP ROLE theirs")
+
+
+def test_uninstalling_names_what_keeps_the_role(master: Server, role: Server, cluster: Cluster) -> None:
+    cluster.sql("shop", "CREATE TABLE public.given ()")
+    cluster.sql("shop", "GRANT SELECT ON public.given TO pgdrill")
+    try:
+        with pytest.raises(NotRunnable) as refused:
+            ledger.uninstall(master)
+    finally:
+        cluster.sql("shop", "DROP TABLE public.given")
+    assert refused.value.message == (
+        "role 'pgdrill' is left, since it holds more than the ledger gave it: role \"pgdrill\" cannot be dropped"
+        " because some objects depend on it"
+    )
+
+
+def test_who_may_not_remove_the_ledger_is_told(role: Server) -> None:
+    with pytest.raises(NotRunnable, match=r"^role 'pgdrill' may not remove the ledger: must be owner of"):
+        ledger.uninstall(role)
+
+
+def test_a_crash_of_the_server_leaves_no_mark_in_the_chain(
+    role: Server, cluster: Cluster, authority: Authority
+) -> None:
+    memory = Memory()
+    for _ in range(3):
+        ledger.beat(role, memory, "shop")
+    port = cluster.port
+    cluster.stop(immediate=True)
+    cluster.start(port, certificate=authority.server)
+    ledger.beat(role, memory, "shop")
+    fact = rows(role)
+    assert [row.sequence for row in fact.rows] == [1, 2, 3, 4]
+    assert list(ledger.breaks(fact.rows)) == []
+    known = ledger.witness(memory, "shop")
+    assert beats.incidents(known, known[-1].beat_at) == []
+
+
 def test_a_copy_recovered_to_a_moment_between_two_beats_shows_both_sides(
     make_cluster: MakeCluster, server_of: ServerOf, ground: Path
 ) -> None:
@@ -244,9 +304,9 @@ def test_a_copy_recovered_to_a_moment_between_two_beats_shows_both_sides(
     ledger.beat(role, memory, "shop")
     backup = ground / "ledger-backup"
     production.back_up(backup)
-    beats = [ledger.beat(role, memory, "shop") for _ in range(4)]
+    made = [ledger.beat(role, memory, "shop") for _ in range(4)]
     production.archive_now()
-    target = beats[1].done_at + (beats[2].beat_at - beats[1].done_at) / 2
+    target = made[1].done_at + (made[2].beat_at - made[1].done_at) / 2
     copy = make_cluster(backup=backup, archive=production.archive, target=target)
     copied = Server(server_of(copy, "postgres").address, clock(), may_change=True)
 
@@ -275,5 +335,5 @@ def test_a_copy_recovered_to_a_moment_between_two_beats_shows_both_sides(
     assert "beat 3, " in told
     assert "is there, beat 4, " in told
     # The same copy, passed off as recovered to another moment, either stops early or goes too far.
-    assert judged(beats[3].done_at)[0] is Verdict.FAILED
-    assert judged(beats[0].done_at)[0] is Verdict.FAILED
+    assert judged(made[3].done_at)[0] is Verdict.FAILED
+    assert judged(made[0].done_at)[0] is Verdict.FAILED

@@ -1,6 +1,8 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pgdrill.checks.ledger import CHECK
 from pgdrill.ledger import LedgerFact, Row
@@ -161,3 +163,28 @@ def test_a_clock_set_back_in_production_is_told() -> None:
     rows.append(row.model_copy(update={"digest": row.expected()}))
     judgement = CHECK.judge(fact(rows), case("ledger", witness=beats(rows)))
     assert "production's clock set back: 1" in judgement.coverage
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.floats(0.1, 59.9))
+def test_only_the_copy_that_ends_with_the_last_beat_before_its_target_passes(
+    target: int, length: int, seconds: float
+) -> None:
+    """A target between two beats, and copies that stop early, are right, or go too far."""
+    production = chain(13)
+    at = point(PointKind.PITR, NOON + (target - 1) * MINUTE + timedelta(seconds=seconds))
+    judgement = CHECK.judge(fact(production[:length]), case("ledger", at=at, witness=beats(production)))
+    assert judgement.verdict is (Verdict.PASSED if length == target else Verdict.FAILED)
+
+
+@given(st.integers(3, 12), st.data())
+def test_a_row_left_out_replaced_or_of_another_ledger_fails_wherever_it_is(
+    length: int, data: st.DataObject
+) -> None:
+    rows = chain(length)
+    index = data.draw(st.integers(1, length - 2))
+    other = data.draw(st.sampled_from([[], [chain(length, seed="another")[index]]]))
+    copy = [*rows[:index], *other, *rows[index + 1 :]]
+    at = point(PointKind.PITR, NOON + length * MINUTE)
+    judgement = CHECK.judge(fact(copy), case("ledger", at=at, witness=beats(rows)))
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.damaged >= 1
