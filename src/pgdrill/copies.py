@@ -14,7 +14,7 @@ from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable
 from pgdrill.inventory import Actions, Inventory
 from pgdrill.messages import Event, Level, Message, Metric, Reply
 from pgdrill.model import Clock, Model
-from pgdrill.snapshots import Snapshot
+from pgdrill.snapshots import Asked, Snapshot
 
 POLL = 0.25
 POLL_MOST = 30.0
@@ -26,19 +26,35 @@ PATIENCE = timedelta(hours=24)
 Tick = Callable[[float], Clock]
 
 
-class Round(Model):
-    """What one round did; `heard` tells whether anything was heard of the other cell. `backlog` is what is wanted and not usable yet, `flying` how many copies are under way.
+class Answers(Model):
+    """What RDS said when it was asked for copies, by the points' ids.
 
-    `refused` are copies that RDS refused for a reason that does not pass by itself.
+    `refused` are those that it refused for a reason that does not pass by itself, `gone` those whose source the other
+    cell has deleted since it told of it: its next inventory leaves them out.
+    """
+
+    begun: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    reply: Reply = Reply()
+
+
+class Round(Model):
+    """What one round did; `heard` tells whether anything was heard of the other cell.
+
+    `backlog` is what is wanted and not usable yet, `flying` how many copies are under way.
     """
 
     own: Inventory
     heard: bool
-    begun: tuple[str, ...] = ()
-    backlog: tuple[Snapshot, ...] = ()
-    flying: int = 0
-    refused: tuple[str, ...] = ()
-    reply: Reply = Reply()
+    backlog: tuple[Snapshot, ...]
+    flying: int
+    answers: Answers
+    reply: Reply
+
+    @property
+    def missing(self) -> bool:
+        return any(snapshot.id not in self.answers.gone for snapshot in self.backlog)
 
 
 def round_(cell: Cell, now: datetime) -> Round:
@@ -53,13 +69,33 @@ def round_(cell: Cell, now: datetime) -> Round:
     reply = Reply(messages=actions.messages) + inventory.changes(exchange.told(cell), own)
     for failed in actions.discard:
         reply += _discarded(cell, failed)
-    if len(actions.begin) > own.quota.free:
-        reply += upkeep.retain(cell, now, room=len(actions.begin)).reply
-    begun, refused = [], []
-    for source in actions.begin:
+    wanted = min(actions.room, len(actions.due))
+    if wanted > own.quota.free:
+        reply += upkeep.retain(cell, now, room=wanted).reply
+    answers = _ask(cell, actions)
+    own = exchange.gather(cell, now)
+    exchange.tell(cell, own)
+    return Round(
+        own=own,
+        heard=heard is not None,
+        backlog=actions.backlog,
+        flying=sum(snapshot.under_way for snapshot in own.snapshots),
+        answers=answers,
+        reply=reply + answers.reply + Reply(metrics=_metrics(own, heard, actions, now)),
+    )
+
+
+def _ask(cell: Cell, actions: Actions) -> Answers:
+    """Ask for what is due until there is no more room in flight, or RDS has said no often enough."""
+    begun: list[str] = []
+    refused: list[str] = []
+    gone: list[str] = []
+    reply = Reply()
+    for source in actions.due:
+        if len(begun) == actions.room or len(refused) == TRIES:
+            break
         try:
-            if _begin(cell, source):
-                begun.append(source.id)
+            asked = _begin(cell, source)
         except Unavailable as error:
             reply += Reply(messages=(Message.of("copy waits", error, Level.NOTE),))
             break
@@ -67,45 +103,44 @@ def round_(cell: Cell, now: datetime) -> Round:
             refused.append(source.id)
             event = Event(kind="CopyFailed", subject=source.id, detail={"message": error.message})
             reply += Reply(events=(event,), messages=(Message.of("copy refused", error),))
-    own = exchange.gather(cell, now)
-    exchange.tell(cell, own)
-    return Round(
-        own=own,
-        heard=heard is not None,
-        begun=tuple(begun),
-        backlog=actions.backlog,
-        flying=sum(snapshot.under_way for snapshot in own.snapshots),
-        refused=tuple(refused),
-        reply=reply + Reply(metrics=_metrics(own, heard, actions, now)),
-    )
+            continue
+        if asked is Asked.BEGUN:
+            begun.append(source.id)
+        elif asked is Asked.NO_SOURCE:
+            gone.append(source.id)
+    return Answers(begun=tuple(begun), refused=tuple(refused), gone=tuple(gone), reply=reply)
 
 
 def run(cell: Cell, tick: Tick, report: Callable[[str], None]) -> tuple[list[Snapshot], Reply]:
-    """Make rounds until nothing is missing; return the copies that came of it.
+    """Make rounds until nothing is missing; return the copies that came of it, and what was told on the way.
 
     Raises:
         NotRunnable: nothing was heard of the other cell, or RDS refuses a copy as it was asked for.
         Broken: a copy ended several times without being done, or none was done for a day.
     """
-    started, wait, tries = tick(0).now, POLL, Counter[str]()
+    started, wait, tries, told = tick(0).now, POLL, Counter[str](), Reply()
     while True:
         clock = tick(wait)
         done = round_(cell, clock.now)
-        tries.update(done.begun)
+        tries.update(done.answers.begun)
         _give_up(cell, done, tries)
-        if not done.backlog and not done.flying:
-            copies = [snapshot for snapshot in done.own.snapshots if snapshot.id in tries]
-            return copies, done.reply
+        told = Reply(
+            metrics=done.reply.metrics,
+            events=told.events + done.reply.events,
+            messages=tuple(dict.fromkeys(told.messages + done.reply.messages)),
+        )
+        if not done.missing and not done.flying:
+            return [snapshot for snapshot in done.own.snapshots if snapshot.id in tries], told
         if clock.now - started > PATIENCE:
             raise Broken(
                 f"{len(done.backlog)} points are still missing in {cell.place.region} after {PATIENCE}",
                 hint="see the copies and their progress with: pgdrill point list --cell dr",
             )
         report(_said(done))
-        wait = POLL if done.begun else min(POLL_MOST, wait * 1.5)
+        wait = POLL if done.answers.begun else min(POLL_MOST, wait * 1.5)
 
 
-def _begin(cell: Cell, source: Snapshot) -> bool:
+def _begin(cell: Cell, source: Snapshot) -> Asked:
     if source.mark is None:
         raise ValueError(f"snapshot {source.id} carries no mark of pgdrill's")
     tags = cell.plan.tags.model_dump() | source.mark.tags()
@@ -126,7 +161,7 @@ def _give_up(cell: Cell, done: Round, tries: Counter[str]) -> None:
     if not done.heard:
         silent = next(message for message in done.reply.messages if message.topic == "other cell silent")
         raise NotRunnable(silent.text, hint=silent.hint)
-    if done.refused and not done.begun and not done.flying:
+    if done.answers.refused and not done.answers.begun and not done.flying:
         why = next(message for message in done.reply.messages if message.topic == "copy refused")
         raise NotRunnable(why.text, hint=why.hint)
     for identifier, times in tries.items():

@@ -62,10 +62,12 @@ def newer(known: Inventory | None, heard: Inventory) -> Inventory:
 class Actions(Model):
     """What to do now in the cell that copies. `backlog` is all that is wanted and not usable here yet.
 
-    `begin` are the copies to ask for, oldest first; `discard` failed ones that hold a name a new try needs.
+    `due` are the copies to ask for, oldest first, of which `room` may begin now; `discard` failed ones that hold a
+    name a new try needs.
     """
 
-    begin: tuple[Snapshot, ...] = ()
+    due: tuple[Snapshot, ...] = ()
+    room: int = 0
     discard: tuple[Snapshot, ...] = ()
     backlog: tuple[Snapshot, ...] = ()
     messages: tuple[Message, ...] = ()
@@ -90,7 +92,8 @@ def reconcile(own: Inventory, heard: Inventory | None, rules: Copies, now: datet
         key=_order,
     )
     return Actions(
-        begin=tuple(due[: max(0, rules.in_flight - len(flying))]),
+        due=tuple(due),
+        room=max(0, rules.in_flight - len(flying)),
         discard=tuple(discard),
         backlog=tuple(backlog),
         messages=_told(own, heard, backlog, rules, now),

@@ -6,6 +6,7 @@ Nothing here waits or polls; the caller does.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -139,6 +140,14 @@ class Quota(Model):
         return self.limit - self.used
 
 
+class Asked(StrEnum):
+    """What came of asking for a copy: it has begun, it was there, or what it is to be a copy of is gone."""
+
+    BEGUN = "begun"
+    THERE = "there"
+    NO_SOURCE = "no source"
+
+
 class Snapshots:
     def __init__(self, client: "RDSClient") -> None:
         self._client = client
@@ -205,10 +214,10 @@ class Snapshots:
             raise unreachable("take a snapshot of", source, error) from error
         return True
 
-    def copy(self, source: str, identifier: str, key: str, tags: dict[str, str]) -> bool:
+    def copy(self, source: str, identifier: str, key: str, tags: dict[str, str]) -> Asked:
         """Ask for a copy of the snapshot with the ARN `source`, here, under our own key and tags.
 
-        Asking twice for the same identifier makes one copy. Return True if this call began it.
+        Asking twice for the same identifier makes one copy.
 
         Raises:
             NotOurs: a snapshot of that name exists which pgdrill did not make.
@@ -226,7 +235,9 @@ class Snapshots:
         except ClientError as error:
             if code(error) == "DBSnapshotAlreadyExists":
                 self._owned(identifier, None, error)
-                return False
+                return Asked.THERE
+            if code(error) == "DBSnapshotNotFound":
+                return Asked.NO_SOURCE
             # One code for two limits: RDS lets 20 copies be in flight, and 100 snapshots be there.
             if code(error) == "SnapshotQuotaExceeded" and "simultaneously" in str(error):
                 raise Unavailable(
@@ -236,7 +247,7 @@ class Snapshots:
             raise translated(f"copy {source!r} as", identifier, error) from error
         except BotoCoreError as error:
             raise unreachable("copy a snapshot as", identifier, error) from error
-        return True
+        return Asked.BEGUN
 
     def delete(self, snapshot: Snapshot) -> bool:
         """Delete a snapshot of pgdrill's own, as it was chosen; return False if it is gone already.

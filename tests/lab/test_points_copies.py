@@ -104,9 +104,9 @@ def test_what_is_missing_is_copied_oldest_first_and_never_more_at_once_than_plan
     limited = replace(dr, plan=dr.plan.model_copy(update={"copies": Copies(in_flight=2)}))
     production.lab.door.set_faults({"latency": {"copy": 0.4}})
     first = copies.round_(limited, NOW)
-    assert [identifier[-14:] for identifier in first.begun] == ["2026-11-22t01z", "2026-11-22t07z"]
+    assert [identifier[-14:] for identifier in first.answers.begun] == ["2026-11-22t01z", "2026-11-22t07z"]
     assert first.flying == 2
-    assert copies.round_(limited, NOW).begun == ()
+    assert copies.round_(limited, NOW).answers.begun == ()
     production.lab.door.clear_faults()
     copied, reply = copies.run(dr, at(NOW), lambda _: None)
     assert slots(dr) == EVERY
@@ -115,7 +115,7 @@ def test_what_is_missing_is_copied_oldest_first_and_never_more_at_once_than_plan
     metrics = {metric.name: metric.value for metric in reply.metrics}
     assert metrics["CopiesMissing"] == 0
     again = copies.round_(dr, NOW)
-    assert (again.begun, again.backlog, again.flying) == ((), (), 0)
+    assert (again.answers.begun, again.backlog, again.flying) == ((), (), 0)
 
 
 def test_a_copy_has_the_keys_and_tags_of_its_own_region(production: Production, dr: Cell) -> None:
@@ -155,12 +155,12 @@ def test_a_copy_that_was_ended_is_noticed_and_made_again(production: Production,
     rds = production.lab.client("rds", DR)
     rds.delete_db_snapshot(DBSnapshotIdentifier=target)
     production.lab.door.set_faults({"latency": {"copy": 30}})
-    assert copies.round_(dr, NOW).begun == (target,)
+    assert copies.round_(dr, NOW).answers.begun == (target,)
     rds.delete_db_snapshot(DBSnapshotIdentifier=target)
     production.lab.door.clear_faults()
     noticed = copies.round_(dr, NOW)
     assert [(event.kind, event.subject) for event in noticed.reply.events] == [("CopyEnded", target)]
-    assert noticed.begun == (target,)
+    assert noticed.answers.begun == (target,)
     copies.run(dr, at(NOW), lambda _: None)
     assert slots(dr) == EVERY
 
@@ -169,11 +169,13 @@ def test_a_copy_that_failed_gives_its_name_free_and_is_made_again(production: Pr
     target = f"pgdrill-lab-shop-{named(1, 13).lower()}"
     production.lab.client("rds", DR).delete_db_snapshot(DBSnapshotIdentifier=target)
     production.lab.door.set_faults({"doomed": [{"identifier": target, "status": "failed"}]})
-    assert copies.round_(dr, NOW).begun == (target,)
+    assert copies.round_(dr, NOW).answers.begun == (target,)
     labs.until(lambda: (found := dr.snapshots.find(target)) is not None and found.status == "failed")
     production.lab.door.clear_faults()
-    copied, _ = copies.run(dr, at(NOW), lambda _: None)
+    copied, told = copies.run(dr, at(NOW), lambda _: None)
     assert [snapshot.id for snapshot in copied] == [target]
+    [ended] = [message.text for message in told.messages if message.topic == "copy ended"]
+    assert ended.startswith(f"the copy of {target!r} in {DR} is failed, it was ")
     assert slots(dr) == EVERY
 
 
@@ -190,6 +192,20 @@ def test_what_is_being_copied_is_not_deleted_however_old_it_is(production: Produ
     assert set(doomed) == expected
     production.lab.door.clear_faults()
     copies.run(dr, at(NOW), lambda _: None)
+
+
+def test_a_source_that_was_deleted_since_it_was_told_of_holds_nothing_up(
+    production: Production, dr: Cell
+) -> None:
+    gone = f"pgdrill-lab-shop-{named(1, 19).lower()}"
+    tell(production.cell, NOW)
+    for region in (None, DR):
+        production.lab.client("rds", region).delete_db_snapshot(DBSnapshotIdentifier=gone)
+    done = copies.round_(dr, NOW)
+    assert (done.answers.gone, done.answers.begun, done.missing) == ((gone,), (), False)
+    take(production, DAY + timedelta(days=1, hours=19))
+    copies.run(dr, at(NOW), lambda _: None)
+    assert slots(dr) == EVERY
 
 
 def test_two_suffixes_delete_nothing_of_each_other(production: Production) -> None:
@@ -220,4 +236,4 @@ def test_a_quota_that_is_reached_half_way_thins_the_oldest_day_and_no_snapshot_i
     assert [message.topic for message in kept.reply.messages] == ["retention shortened"]
     copies.run(dr, at(slot), lambda _: None)
     assert slots(dr) == slots(production.cell)
-    assert copies.round_(dr, slot).begun == ()
+    assert copies.round_(dr, slot).answers.begun == ()

@@ -40,7 +40,7 @@ def ids(snapshots: tuple[Snapshot, ...]) -> list[str]:
 
 def test_what_is_missing_is_begun_oldest_first_up_to_the_limit() -> None:
     actions = reconcile(inv(AWAY), inv(HOME, days(2)), Copies(in_flight=3), NOW)
-    assert actions.begin == days(2)[:3]
+    assert (actions.due, actions.room) == (days(2), 3)
     assert actions.backlog == days(2)
     assert actions.discard == ()
 
@@ -51,7 +51,7 @@ def test_copies_in_flight_count_against_the_limit_whatever_rds_calls_their_state
         copied(one, NOW, status=status) for one, status in zip(sources, ("pending", "copying"), strict=False)
     )
     actions = reconcile(inv(AWAY, flying), inv(HOME, sources), Copies(in_flight=3), NOW)
-    assert actions.begin == sources[2:3]
+    assert (actions.due, actions.room) == (sources[2:], 1)
     assert actions.backlog == sources
 
 
@@ -59,7 +59,7 @@ def test_nothing_is_done_where_all_is_there() -> None:
     sources = days(2)
     here = tuple(copied(one, NOW) for one in sources)
     actions = reconcile(inv(AWAY, here), inv(HOME, sources), COPIES, NOW)
-    assert actions == inventory.Actions()
+    assert actions == inventory.Actions(room=COPIES.in_flight)
 
 
 def test_a_failed_copy_is_discarded_before_it_is_asked_for_again() -> None:
@@ -67,7 +67,7 @@ def test_a_failed_copy_is_discarded_before_it_is_asked_for_again() -> None:
     failed = copied(sources[1], NOW, status="failed")
     here = (copied(sources[0], NOW), failed, *(copied(one, NOW) for one in sources[2:]))
     actions = reconcile(inv(AWAY, here), inv(HOME, sources), COPIES, NOW)
-    assert (actions.discard, actions.begin, actions.backlog) == ((failed,), (), (sources[1],))
+    assert (actions.discard, actions.due, actions.backlog) == ((failed,), (), (sources[1],))
 
 
 def test_what_is_not_ours_or_not_usable_or_a_copy_itself_is_not_copied() -> None:
@@ -79,7 +79,7 @@ def test_what_is_not_ours_or_not_usable_or_a_copy_itself_is_not_copied() -> None
         snapshot(EPOCH + HOUR, suffix="other"),
         four,
     )
-    assert reconcile(inv(AWAY), inv(HOME, offered), COPIES, NOW).begin == (four,)
+    assert reconcile(inv(AWAY), inv(HOME, offered), COPIES, NOW).due == (four,)
 
 
 def test_what_retention_would_delete_again_is_not_copied() -> None:
@@ -130,7 +130,7 @@ def test_a_copy_of_an_earlier_instance_under_the_same_name_is_told_and_kept() ->
     [source, *_] = days(1)
     old = copied(snapshot(EPOCH + HOUR, resource="db-0"), NOW)
     actions = reconcile(inv(AWAY, (old,)), inv(HOME, (source,)), COPIES, NOW)
-    assert (actions.begin, actions.discard) == ((), ())
+    assert (actions.due, actions.discard) == ((), ())
     assert [told.topic for told in actions.messages] == ["copy of another instance"]
 
 
@@ -232,7 +232,7 @@ class World:
         actions = reconcile(own, self.heard, COPIES, self.now)
         for failed in actions.discard:
             del self.there[failed.id]
-        for source in actions.begin:
+        for source in actions.due[: actions.room]:
             assert source.id not in self.there
             self.asked[source.id] += 1
             self.there[source.id] = copied(source, self.now, status="pending", created_at=None)

@@ -5,7 +5,7 @@ import pytest
 
 from pgdrill.errors import NotOurs, NotRunnable, Unavailable
 from pgdrill.model import PointKind
-from pgdrill.snapshots import Mark, Quota, Snapshot, Snapshots
+from pgdrill.snapshots import Asked, Mark, Quota, Snapshot, Snapshots
 from tests.unit.aws import REGION, scripted
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
@@ -166,7 +166,7 @@ def test_somebody_elses_snapshot_is_not_taken_for_ours() -> None:
     assert refused.value.message == f"snapshot {ID!r} exists and pgdrill did not make it"
 
 
-def copy(client: Any) -> bool:
+def copy(client: Any) -> Asked:
     return Snapshots(client).copy(ARN, ID, "alias/storage", MARK.tags())
 
 
@@ -177,7 +177,7 @@ def test_a_copy_is_asked_for_with_key_and_tags_of_its_own_and_never_copies_tags(
         "provide-client-params.rds.CopyDBSnapshot", lambda params, **_: seen.append(dict(params))
     )
     script.add_response("copy_db_snapshot", {})
-    assert copy(client) is True
+    assert copy(client) is Asked.BEGUN
     assert seen == [
         {
             "SourceDBSnapshotIdentifier": ARN,
@@ -194,7 +194,13 @@ def test_a_copy_that_is_there_already_is_not_begun_again() -> None:
     client, script = scripted("rds")
     script.add_client_error("copy_db_snapshot", "DBSnapshotAlreadyExists")
     script.add_response("describe_db_snapshots", described(Status="pending"))
-    assert copy(client) is False
+    assert copy(client) is Asked.THERE
+
+
+def test_a_copy_of_what_was_deleted_meanwhile_is_no_error() -> None:
+    client, script = scripted("rds")
+    script.add_client_error("copy_db_snapshot", "DBSnapshotNotFound")
+    assert copy(client) is Asked.NO_SOURCE
 
 
 def test_the_limit_of_copies_in_flight_is_told_from_the_quota_that_has_the_same_code() -> None:
