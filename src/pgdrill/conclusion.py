@@ -4,6 +4,7 @@ COMPLETE is not enough: AWS's own sample has it beside a warning that a whole da
 """
 
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from pgdrill.checks.catalog import CatalogFact
@@ -36,11 +37,12 @@ def judge(
     before: frozenset[str] | None = None,
     after: frozenset[str] | None = None,
     *,
+    left_out: Collection[str] = (),
     problem: str = "",
 ) -> Judgement:
     """Judge an ended export; `before` and `after` are production's tables as the seals have them.
 
-    `problem` says why what it left could not be read.
+    `left_out` are tables that the plan does not ask for. `problem` says why what it left could not be read.
     """
     if task.status != COMPLETE or left_behind is None:
         return Judgement(
@@ -48,11 +50,12 @@ def judge(
             reason=f"export {task.id} is {task.status}: {task.failure or problem or 'RDS gives no cause'}",
             hint="see the role, the bucket and the key of exports in the plan; the next pass tries again",
         )
-    left = left_behind.unwritten()
+    left = {name: why for name, why in left_behind.unwritten().items() if name not in left_out}
     sealed = [tables for tables in (before, after) if tables is not None]
-    certain = frozenset.intersection(*sealed) if sealed else frozenset()
+    certain = (frozenset.intersection(*sealed) if sealed else frozenset()) - set(left_out)
     missing = sorted(certain - set(left_behind.tables) - set(left))
     coverage = f"{len(left_behind.tables)} tables listed, {len(certain)} sealed"
+    coverage += f", {len(left_out)} left out by the plan" if left_out else ""
     if left or missing or left_behind.warnings:
         return _incomplete(left, missing, left_behind.warnings, coverage)
     if not sealed:

@@ -4,7 +4,7 @@ A drill judges the copy by itself, so it is known which of the two witnesses is 
 drill's temporary instance between its examination and its end, which costs neither RTO nor another restore.
 """
 
-from pgdrill import conduct, cross_examination, drill, exported
+from pgdrill import conduct, cross_examination, drill, exported, exports
 from pgdrill.cell import Cell
 from pgdrill.conduct import Report, Tick
 from pgdrill.errors import DrillError
@@ -75,7 +75,7 @@ def _cross_examined(
             )
     except DrillError as error:
         return _unasked(error.message)
-    return cross_examination.judge(fact)
+    return cross_examination.judge(fact, exports.left_out(cell.plan))
 
 
 def _unasked(why: str) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ Limits: a table is compared by its count, its key and one sum a column, so two w
 Source: RDS User Guide, "Exporting DB snapshot data to Amazon S3".
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import psycopg
 from pydantic import Field
@@ -133,8 +133,13 @@ def _none(table: Table, reason: str) -> Compared:
 # --------------------------------------------------------------------------------------------- judging
 
 
-def judge(fact: ExportFact) -> tuple[Finding, ...]:
-    """Return the findings: which tables are there, how many rows, and whether keys and sums agree."""
+def judge(fact: ExportFact, left_out: Collection[str] = ()) -> tuple[Finding, ...]:
+    """Return the findings: which tables are there, how many rows, and whether keys and sums agree.
+
+    `left_out` are tables that the plan does not ask an export for.
+    """
+    asked = {name: why for name, why in fact.absent.items() if name not in left_out}
+    fact = fact.model_copy(update={"absent": asked})
     return (
         Finding(check="export_tables", **_tables(fact).model_dump()),
         Finding(check="export_rows", **_rows(fact).model_dump()),

@@ -187,7 +187,9 @@ def conclude(cell: Cell, database: DatabasePlan, task: ExportTask, now: datetime
     sealed: tuple[Seal | None, Seal | None] = (None, None)
     if snapshot is not None and snapshot.usable:
         sealed = seal.around(cell.store, database.name, snapshot.point())
-    judgement = conclusion.judge(task, told, *map(conclusion.sealed_tables, sealed), problem=problem)
+    judgement = conclusion.judge(
+        task, told, *map(conclusion.sealed_tables, sealed), left_out=left_out(cell.plan), problem=problem
+    )
     ended = Conclusion(
         task=task,
         database=database.name,
@@ -197,6 +199,11 @@ def conclude(cell: Cell, database: DatabasePlan, task: ExportTask, now: datetime
     )
     cell.store.put(_key(database, task.id), ended.model_dump_json().encode())
     return ended
+
+
+def left_out(plan: Plan) -> frozenset[str]:
+    """Return the tables that the plan does not ask an export for, as `database.schema.table`."""
+    return frozenset(one.table for one in plan.exports.left_out)
 
 
 def concluded(cell: Cell, database: DatabasePlan, task: str) -> Conclusion | None:

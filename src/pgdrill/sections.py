@@ -127,6 +127,15 @@ class Copies(Section):
         return self
 
 
+class LeftOut(Section):
+    """A table that RDS skips and that is to be archived in no or another way, with the reason."""
+
+    table: str
+    """`database.schema.table`, without quotes"""
+    reason: str = Field(min_length=8)
+    """why; at least 8 letters"""
+
+
 class Exports(Section):
     """Parquet archives in S3."""
 
@@ -134,6 +143,8 @@ class Exports(Section):
     """`daily` exports the first slot of a day, `slot` every one, `off` none"""
     keep: Duration = timedelta(days=30)
     """how long an export stays in its bucket"""
+    left_out: tuple[LeftOut, ...] = ()
+    """tables that an export need not hold"""
 
 
 class Freeze(Section):

@@ -46,6 +46,17 @@ def test_a_complete_export_that_is_not_complete_fails(changed: dict[str, object]
     assert judged.reason == f"RDS calls the export complete, but {reason}"
 
 
+def test_a_table_that_the_plan_leaves_out_is_not_missed() -> None:
+    told = WHOLE.model_copy(update={"skipped": {"shop.public.c": "NO"}})
+    more = TABLES | {"shop.public.c", "shop.public.d"}
+    left_out = ["shop.public.c", "shop.public.d"]
+    judged = conclusion.judge(TASK, told, more, more, left_out=left_out)
+    assert judged.verdict is Verdict.PASSED
+    assert judged.coverage == "2 tables listed, 2 sealed, 2 left out by the plan"
+    assert conclusion.judge(TASK, told, more, more, left_out=left_out[:1]).verdict is Verdict.FAILED
+    assert conclusion.judge(TASK, told, more, more, left_out=left_out[1:]).verdict is Verdict.FAILED
+
+
 @pytest.mark.parametrize("status", ["FAILED", "CANCELED"])
 def test_an_export_that_did_not_complete_fails_with_its_cause(status: str) -> None:
     task = TASK.model_copy(update={"status": status, "failure": "no permission."})

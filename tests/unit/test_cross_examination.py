@@ -91,6 +91,14 @@ def test_a_table_that_only_one_side_has_fails(changes: dict[str, Any], reason: s
     )
 
 
+def test_a_table_that_the_plan_leaves_out_is_not_missed() -> None:
+    given = fact(absent={"shop.public.b": "NO", "shop.public.c": "NO"})
+    both = cross_examination.judge(given, ["shop.public.b", "shop.public.c"])
+    assert both[0].verdict is Verdict.PASSED
+    one = cross_examination.judge(given, ["shop.public.b"])
+    assert (one[0].verdict, one[0].damaged) == (Verdict.FAILED, 1)
+
+
 def test_a_warning_alone_leaves_it_open() -> None:
     assert judged(fact(warnings=("general: X",)))["export_tables"] == (
         Verdict.INCONCLUSIVE,

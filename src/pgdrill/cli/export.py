@@ -192,7 +192,7 @@ def examine(
         fact = cross_examination.measure(
             server, exported.read(stored, task), lambda folder: exported.files(stored, task, folder)
         )
-    findings = cross_examination.judge(fact)
+    findings = cross_examination.judge(fact, exports.left_out(cell.plan))
     verdict = worst([finding.verdict for finding in findings])
     if as_json:
         print_json(
