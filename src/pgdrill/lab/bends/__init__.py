@@ -5,11 +5,16 @@ Applied in the daemon before it serves. Each module's first sentence says what t
 
 from collections.abc import Callable
 
-from pgdrill.lab.bends import conditions, denials, rds_policies
+from pgdrill.lab.bends import conditions, denials, handler_errors, rds_policies
 from pgdrill.lab.rds.service import Rds
 
 # Grafts on one function are applied in this order, the last outermost.
-ALL: tuple[Callable[[Rds], None], ...] = (denials.apply, conditions.apply, rds_policies.apply)
+ALL: tuple[Callable[[Rds], None], ...] = (
+    denials.apply,
+    conditions.apply,
+    rds_policies.apply,
+    handler_errors.apply,
+)
 
 
 def apply(rds: Rds) -> None:

@@ -1,4 +1,4 @@
-"""Puts a function in the place of one of the emulator's, and refuses to where the emulator is not as expected.
+"""Puts a function or text in the place of one of the emulator's, and refuses to where the emulator is not as expected.
 
 The only module that changes the emulator's code; every bend goes through it.
 """
@@ -29,6 +29,19 @@ def graft(owner: ModuleType | type, signature: str, wrapper: Callable[[Function]
     if (there := _signature(name, found)) != signature:
         raise Drifted(f"the emulator's {where} is {there}, and a bend replaces {signature}")
     setattr(owner, name, wrapper(found))
+
+
+def amend(owner: ModuleType, name: str, old: str, new: str) -> None:
+    """Replace `old` by `new` in a text of the emulator's, where it must stand exactly once.
+
+    Raises:
+        Drifted: it does not.
+    """
+    text: str = getattr(owner, name, "")
+    if (count := text.count(old)) != 1:
+        where = f"{owner.__name__}.{name}"
+        raise Drifted(f"the emulator's {where} has {count} times what a bend replaces: {old.strip()!r}")
+    setattr(owner, name, text.replace(old, new))
 
 
 def _signature(name: str, function: Function) -> str:
