@@ -323,7 +323,8 @@ def test_the_ages_of_the_window_are_shown_with_the_date_of_the_drill_that_proved
     page = report(proof, None, (), ages)
     assert "1 of 8 ages, each of six hours, came back in a drill." in page
     assert page.count("<span>never</span>") == 7
-    assert f'title="{proof.drill}"' in page
+    assert f'aria-label="passed, 2026-11-22" title="{proof.drill}"' in page
+    assert page.count('aria-label="not asked"') == 7
     assert '<time datetime="2026-11-22T06:05:00+00:00">2026-11-22</time>' in page
 
 
