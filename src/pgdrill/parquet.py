@@ -7,14 +7,13 @@ import io
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
 from hashlib import md5
 from typing import Any
 
 from pgdrill.errors import Broken, NotRunnable
-from pgdrill.parquet_types import Kind
+from pgdrill.parquet_types import Kind, Sum, Sums
 
 try:
     import pyarrow as pa
@@ -27,29 +26,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 65_536
 # A numeric of PostgreSQL has up to 131,072 digits before and 16,383 after its point.
 _EXACT = Context(prec=150_000, Emin=-999_999, Emax=999_999)
-
-
-@dataclass
-class Sum:
-    """Over one column: values that are not null, and their sum. `odd` are those that have none, as infinity."""
-
-    values: int = 0
-    total: Decimal = Decimal(0)
-    odd: int = 0
-
-
-@dataclass
-class Sums:
-    """Over one table. `key` is the sum over the rows' keys, None where there is none that can be compared.
-
-    `absent` are columns that were asked for and are in no file, `unknown` those of the files that were not.
-    """
-
-    rows: int = 0
-    columns: dict[str, Sum] = field(default_factory=dict)
-    key: Decimal | None = None
-    absent: set[str] = field(default_factory=set)
-    unknown: set[str] = field(default_factory=set)
 
 
 def require() -> None:

@@ -3,7 +3,8 @@
 Source: RDS User Guide, "Data conversion when exporting to an Amazon S3 bucket", PostgreSQL data type mapping.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 from pgdrill.relations import Column
@@ -71,3 +72,26 @@ def mapping(column: Column) -> Mapping:
     if not column.domain:
         return known
     return _text(kind=known.kind, sure=known.sure and known.kind is not Kind.BYTES)
+
+
+@dataclass
+class Sum:
+    """Over one column: values that are not null, and their sum. `odd` are those that have none, as infinity."""
+
+    values: int = 0
+    total: Decimal = Decimal(0)
+    odd: int = 0
+
+
+@dataclass
+class Sums:
+    """Over one table. `key` is the sum over the rows' keys, None where there is none that can be compared.
+
+    `absent` are columns that were asked for and are in no file, `unknown` those of the files that were not.
+    """
+
+    rows: int = 0
+    columns: dict[str, Sum] = field(default_factory=dict)
+    key: Decimal | None = None
+    absent: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)

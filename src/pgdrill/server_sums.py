@@ -14,8 +14,7 @@ from psycopg import sql
 from pgdrill import exported
 from pgdrill.database import Connection, Server, quoted
 from pgdrill.errors import Broken
-from pgdrill.parquet import Sum, Sums
-from pgdrill.parquet_types import Kind, Mapping, mapping
+from pgdrill.parquet_types import Kind, Mapping, Sum, Sums, mapping
 from pgdrill.relations import Column
 from pgdrill.unread import unread
 

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 from decimal import Decimal
 from hashlib import md5
 from typing import Any
@@ -12,8 +14,7 @@ import pytest
 
 from pgdrill import parquet
 from pgdrill.errors import Broken, NotRunnable
-from pgdrill.parquet import Sum
-from pgdrill.parquet_types import Kind
+from pgdrill.parquet_types import Kind, Sum
 
 
 def file(**columns: Any) -> bytes:
@@ -111,6 +112,11 @@ def test_a_damaged_file_is_told_without_its_values(body: bytes, error: str) -> N
     assert refused.value.hint == (
         "the export is damaged or written in another form; read one with a Parquet tool"
     )
+
+
+def test_no_command_waits_for_what_reads_parquet() -> None:
+    code = "import pgdrill.cli, sys; sys.exit('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
