@@ -17,11 +17,12 @@ from pgdrill.checks.registry import ALL
 from pgdrill.database import Address, Server
 from pgdrill.errors import Broken, Busy, NotRunnable, Unavailable
 from pgdrill.evidence import record
+from pgdrill.evidence.record import Purpose
 from pgdrill.examination import Measured
 from pgdrill.model import Clock, Lease, Recovered, Stage, Verdict
 from pgdrill.plan import DatabasePlan, Plan
 from pgdrill.rds import OBSTRUCTED, UNRESTORABLE, USABLE, Instance, lease_of
-from pgdrill.state import Drill, Problem, Purpose, Step
+from pgdrill.state import Drill, Problem, Step
 
 # Seconds between two looks at RDS: a tenth of what has passed, so that short waits end soon and long ones
 # stay far from RDS's rate limit.

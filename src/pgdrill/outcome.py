@@ -18,7 +18,7 @@ from pgdrill.checks.registry import ALL
 from pgdrill.checks.sweep import SweepFact
 from pgdrill.errors import PlanError
 from pgdrill.evidence import archive
-from pgdrill.evidence.record import Evidence, Examined, Isolation, Teardown
+from pgdrill.evidence.record import Evidence, Examined, Isolation, Purpose, Teardown
 from pgdrill.examination import Measured
 from pgdrill.ledger import LedgerFact
 from pgdrill.model import (
@@ -38,7 +38,7 @@ from pgdrill.model import (
 )
 from pgdrill.plan import Place, Plan
 from pgdrill.rds import Instance
-from pgdrill.state import Drill, FactRef, Problem, Purpose
+from pgdrill.state import Drill, FactRef, Problem
 from pgdrill.store import Store
 
 # The ledger keeps a week of rows; older beats of the witness have nothing to be compared with.
@@ -226,6 +226,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
         number=link.number,
         previous_sha256=link.previous_sha256,
         trigger=drill.trigger,
+        purpose=drill.purpose,
         started_at=drill.started_at,
         finished_at=clock.at(),
         database=drill.database,

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pgdrill.errors import Busy, DrillError, NotOurs, Unavailable
-from pgdrill.evidence.record import Instance, Isolation, Trigger
+from pgdrill.evidence.record import Instance, Isolation, Purpose, Trigger
 from pgdrill.model import Lease, Model, Moment, Recovered, RecoveryPoint, Stage, Verdict
 
 # Tries of one step that ends in Unavailable, with waits of 1, 2, 4, ... seconds, before the drill gives up.
@@ -30,11 +30,6 @@ class Step(StrEnum):
     HAND_OVER = "hand_over"
     DESTROY = "destroy"
     DONE = "done"
-
-
-class Purpose(StrEnum):
-    DRILL = "drill"
-    RECOVERY = "recovery"
 
 
 class FactRef(Model):

@@ -10,11 +10,11 @@ from pgdrill import conduct, drill, recover
 from pgdrill.database import Address
 from pgdrill.errors import NotHandedOver, NotRunnable
 from pgdrill.evidence import archive
-from pgdrill.evidence.record import Trigger
+from pgdrill.evidence.record import Purpose, Trigger
 from pgdrill.lab import shop
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Verdict
-from pgdrill.state import Drill, Purpose, Step
+from pgdrill.state import Drill, Step
 from tests.lab.production import FEW, Production, environment, tick
 
 NEW_PASSWORD = "a-new-password-for-the-master"

@@ -8,10 +8,10 @@ import pytest
 from pgdrill import recover
 from pgdrill.cell import Cell
 from pgdrill.errors import NotHandedOver, PlanError
-from pgdrill.evidence.record import Trigger
+from pgdrill.evidence.record import Purpose, Trigger
 from pgdrill.model import Finding, Recovered, Verdict
 from pgdrill.plan import Plan
-from pgdrill.state import Drill, Purpose, Step
+from pgdrill.state import Drill, Step
 from tests.unit.evidence.drills import drilled
 from tests.unit.plans import SMALL, plan
 

@@ -84,6 +84,8 @@ def _show(title: str, things: list[Thing], console: Console = out) -> None:
         return
     console.print(f"{title}:", style="bold", markup=False)
     table = Table(box=None, show_header=False, pad_edge=False)
+    for _ in range(4):
+        table.add_column(overflow="fold")
     for thing in things:
         table.add_row(*(escape(text) for text in (thing.region, thing.kind, thing.id, thing.why)))
     console.print(table)

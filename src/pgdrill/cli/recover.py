@@ -5,6 +5,7 @@ import secrets
 from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from pgdrill import conduct, drill, outcome, points, recover
@@ -24,12 +25,12 @@ from pgdrill.cli.drill import operator
 from pgdrill.cli.progress import Progress
 from pgdrill.errors import DrillError, NotHandedOver, NotRunnable, PlanError
 from pgdrill.evidence import archive, terminal
-from pgdrill.evidence.record import Trigger
+from pgdrill.evidence.record import Purpose, Trigger
 from pgdrill.evidence.wording import duration
 from pgdrill.model import Recovered
 from pgdrill.plan import Plan
 from pgdrill.rds import restore_call
-from pgdrill.state import Drill, Purpose
+from pgdrill.state import Drill
 
 
 def register(app: typer.Typer) -> None:
@@ -90,10 +91,13 @@ def run(
     )
     calls = _calls(begun, cell)
     if dry_run:
-        _show(calls, as_json=as_json)
+        if as_json:
+            print_json([{"call": f"rds:{method}", "parameters": parameters} for method, parameters in calls])
+        else:
+            _show(calls, out)
         return 0
     if not yes:
-        _show(calls, as_json=False)
+        _show(calls, err)
         if not typer.confirm("Recover?", err=True):
             raise NotRunnable("not recovered", hint="say yes, or give --yes")
     return _conduct(cell, begun, as_json=as_json)
@@ -129,14 +133,20 @@ def _calls(begun: Drill, cell: Cell) -> list[tuple[str, dict[str, object]]]:
     ]
 
 
-def _show(calls: list[tuple[str, dict[str, object]]], *, as_json: bool) -> None:
-    if as_json:
-        print_json([{"call": f"rds:{method}", "parameters": parameters} for method, parameters in calls])
-        return
+def _show(calls: list[tuple[str, dict[str, object]]], console: Console) -> None:
     for method, parameters in calls:
-        err.print(f"rds:{method}", markup=False)
+        console.print(f"rds:{method}", markup=False)
         for name, value in parameters.items():
-            err.print(f"    {name} = {value}", markup=False, soft_wrap=True)
+            console.print(f"    {name} = {_said(value)}", markup=False, soft_wrap=True)
+
+
+def _said(value: object) -> str:
+    """Write lists and tags as a person reads them."""
+    if not isinstance(value, list):
+        return str(value)
+    return ", ".join(
+        f"{item['Key']}={item['Value']}" if isinstance(item, dict) else str(item) for item in value
+    )
 
 
 def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:

@@ -36,6 +36,11 @@ Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+class Purpose(StrEnum):
+    DRILL = "drill"
+    RECOVERY = "recovery"
+
+
 class Trigger(StrEnum):
     COMMAND = "command"
     SCHEDULE = "schedule"
@@ -82,7 +87,7 @@ class Evidence(Model):
     from 1 and `previous_sha256` is the digest of the one before: what is missing, moved or altered shows.
     `plan_sha256` is the digest of the plan as JSON. `facts` maps keys in the store to their digests; the facts
     themselves lie beside. `pitr_window` is how far back the plan wants PITR to reach, `kept` what it wants kept, by age.
-    `stages` ends before teardown, which has a record of its own.
+    `stages` ends before teardown, which has a record of its own; a recovery has none, since its instance stays.
     """
 
     schema_version: Literal["1"] = SCHEMA_VERSION
@@ -90,6 +95,7 @@ class Evidence(Model):
     number: Annotated[int, Field(ge=1)]
     previous_sha256: Sha256 | None
     trigger: Trigger
+    purpose: Purpose = Purpose.DRILL
     started_at: Moment
     finished_at: Moment
     database: str

@@ -15,10 +15,11 @@ from rich.text import Text
 from pgdrill.coverage import Age, days, proved
 from pgdrill.evidence.chain import Break
 from pgdrill.evidence.charts import TERMINAL, timeline
-from pgdrill.evidence.record import Evidence, Summary, Teardown
+from pgdrill.evidence.record import Evidence, Purpose, Summary, Teardown
 from pgdrill.evidence.wording import (
     KIND,
     SYMBOL,
+    TITLE,
     URGENCY,
     VERDICT,
     duration,
@@ -43,7 +44,9 @@ DAMAGE_SHOWN = 5
 def drill(evidence: Evidence, teardown: Teardown | None = None) -> RenderableType:
     """Return a drill: what came of it and why, what each check found, how long it took, what would be lost."""
     return Group(
-        verdict(evidence.verdict, evidence.verdict_reason, f"restore drill of {evidence.database}"),
+        verdict(
+            evidence.verdict, evidence.verdict_reason, f"{TITLE[evidence.purpose]} of {evidence.database}"
+        ),
         Padding(_restored(evidence, teardown), (0, 1, 1, 1)),
         Padding(_timeline(evidence, teardown), (0, 1)),
         _checks(evidence.findings),
@@ -155,7 +158,7 @@ def _restored(evidence: Evidence, teardown: Teardown | None) -> RenderableType:
         ("", f"worst case {duration(rpo.worst_case)}, lag of point {duration(rpo.lag_of_point)}"),
         ("", f"from {rpo.basis}"),
         ("read", _examined(evidence)),
-        ("torn down", _torn_down(teardown)),
+        ("torn down", "no: it stays" if evidence.purpose is Purpose.RECOVERY else _torn_down(teardown)),
         ("evidence", evidence.drill),
     ]
     for name, value in lines:

@@ -4,6 +4,7 @@ import math
 import unicodedata
 from datetime import datetime
 
+from pgdrill.evidence.record import Purpose
 from pgdrill.model import PointKind, Stage, Verdict
 
 VERDICT = {
@@ -26,6 +27,7 @@ KIND = {
     PointKind.COPY: "copied snapshot",
     PointKind.PITR: "moment of the PITR window",
 }
+TITLE = {Purpose.DRILL: "restore drill", Purpose.RECOVERY: "recovery"}
 # What went on in the time that ends with each stage.
 PHASE = {
     Stage.REQUESTED: "restore requested",

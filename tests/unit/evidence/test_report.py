@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from pgdrill import coverage
-from pgdrill.evidence.record import Evidence, Instance, Isolation, Summary, canonical, sha256
+from pgdrill.evidence.record import Evidence, Instance, Isolation, Purpose, Summary, canonical, sha256
 from pgdrill.evidence.report import DAMAGE_SHOWN, report, reproduce
 from pgdrill.model import Damage, Finding, Kept, PointKind, Rpo, Rto, Stage, Verdict
 from tests.unit.evidence.drills import START, damaged, drilled, never_started, summaries, torn_down
@@ -247,6 +247,14 @@ def test_what_is_not_torn_down_is_told(variety: str, said: str) -> None:
     text = Page(VARIETIES[variety]).text
     assert said in text
     assert "No automated backup outlived it." not in text
+
+
+def test_a_recovery_is_called_one_and_nobody_is_told_to_remove_what_stays() -> None:
+    text = Page(report(drilled(purpose=Purpose.RECOVERY))).text
+    assert "Recovery of shop" in text
+    assert "Not at all: this was a recovery, and its instance stays." in text
+    assert "pgdrill drill reap" not in text
+    assert "Restore drill of shop" in Page(report(drilled())).text
 
 
 def test_backups_that_nobody_asked_about_are_not_called_absent() -> None:

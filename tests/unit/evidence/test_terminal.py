@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from pgdrill.coverage import ages
 from pgdrill.evidence import terminal
 from pgdrill.evidence.chain import Break, Kind
-from pgdrill.evidence.record import Summary
+from pgdrill.evidence.record import Purpose, Summary
 from pgdrill.model import Damage, Finding, PointKind, Verdict
 from tests.unit.evidence.drills import FINDINGS, START, damaged, drilled, never_started, summaries, torn_down
 
@@ -97,6 +97,13 @@ def test_what_was_not_measured_is_told_as_that() -> None:
     assert "exposure at start not measured (objective 6 h 15 min)" in text
     assert "torn down not yet" in text
     assert "No check was run." in text
+
+
+def test_a_recovery_is_called_one_and_its_instance_stays() -> None:
+    text = flat(shown(terminal.drill(drilled(purpose=Purpose.RECOVERY))))
+    assert "recovery of shop" in text
+    assert "torn down no: it stays" in text
+    assert "restore drill of shop" in flat(shown(terminal.drill(drilled())))
 
 
 def test_backups_that_outlive_the_instance_are_told() -> None:
