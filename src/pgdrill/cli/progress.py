@@ -16,7 +16,7 @@ from pgdrill.state import Drill, Step
 
 _DOING = {
     Step.CHOOSE: "choosing the recovery point",
-    Step.RESTORE: "asking RDS for a temporary instance",
+    Step.RESTORE: "asking RDS for the instance",
     Step.OBSERVE: "waiting for RDS",
     Step.UNLOCK: "getting in",
     Step.EXAMINE: "examining",
@@ -27,7 +27,7 @@ _DOING = {
 _REACHED = {
     Stage.REQUESTED: "restore requested",
     Stage.ACCEPTED: "accepted by RDS",
-    Stage.AVAILABLE: "available, isolated as asked",
+    Stage.AVAILABLE: "available, and as it was asked for",
     Stage.FIRST_LOGIN: "first login",
     Stage.FIRST_QUERY: "first query: usable again",
     Stage.HYDRATED: "everything read once",
