@@ -29,7 +29,7 @@ def run(drill: Drill, cell: Cell, tick: Tick, report: Report) -> Drill:
             drill = _step(drill, cell, tick(drill.wait), report)
     except BaseException as error:
         if not isinstance(error, DrillError):
-            # Ctrl-C or a bug of our own: nothing may be left. A second Ctrl-C leaves it to the reaper.
+            # Ctrl-C, SIGTERM or a bug of our own: nothing may be left. A second Ctrl-C leaves it to the reaper.
             _abandon(drill, cell, tick, report)
         raise
     return drill
@@ -58,8 +58,14 @@ def _abandon(drill: Drill, cell: Cell, tick: Tick, report: Report) -> None:
     if drill.held is None or drill.next is Step.DONE or drill.purpose is Purpose.RECOVERY:
         return
     drill = drill.to(Step.DESTROY)
+    report(
+        drill,
+        "cut off; RDS deletes nothing that is still being created, so this can take a while;"
+        f" cut off again, it is left to: pgdrill drill reap --drill {drill.id}",
+    )
     while drill.next is not Step.DONE:
         drill = _step(drill, cell, tick(drill.wait), report)
+    report(drill, "cut off, and nothing is left")
 
 
 def resume(cell: Cell, database: str, identifier: str) -> Drill:
@@ -79,6 +85,11 @@ def resume(cell: Cell, database: str, identifier: str) -> Drill:
         raise NotRunnable(
             f"drill {identifier!r} runs in {drill.point.region}, this is {cell.place.region}",
             hint="name the other one: --cell primary or --cell dr",
+        )
+    if drill.next is Step.DONE and not drill.evidence_sha256:
+        raise NotRunnable(
+            f"drill {identifier!r} was cut off before its verdict, and its instance is gone",
+            hint="begin another with: pgdrill drill run",
         )
     if drill.next is Step.DONE:
         raise NotRunnable(

@@ -122,13 +122,30 @@ def test_the_next_drill_ends_one_whose_lease_has_expired(production: Production)
 
 
 def test_an_interrupt_destroys_what_was_made(production: Production) -> None:
-    def interrupt(drill: Drill, _: str) -> None:
+    said = []
+
+    def interrupt(drill: Drill, text: str) -> None:
+        said.append(text)
         if drill.next is Step.EXAMINE:
             raise KeyboardInterrupt
 
+    begun = production.begin()
     with pytest.raises(KeyboardInterrupt):
-        production.drill(report=interrupt)
+        conduct.run(begun, production.cell, tick, interrupt)
     assert production.leased() == []
+    assert [text for text in said if text.startswith("cut off")] == [
+        (
+            "cut off; RDS deletes nothing that is still being created, so this can take a while;"
+            f" cut off again, it is left to: pgdrill drill reap --drill {begun.id}"
+        ),
+        "cut off, and nothing is left",
+    ]
+    with pytest.raises(NotRunnable) as refused:
+        conduct.resume(production.cell, "shop", begun.id)
+    assert (refused.value.message, refused.value.hint) == (
+        f"drill '{begun.id}' was cut off before its verdict, and its instance is gone",
+        "begin another with: pgdrill drill run",
+    )
 
 
 def test_throttling_is_waited_out(production: Production) -> None:

@@ -4,10 +4,12 @@ The clock is read here and in handlers, and nowhere below.
 """
 
 import json
+import signal
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from pydantic import BaseModel
@@ -50,6 +52,15 @@ def tick(wait: float) -> Clock:
     if wait:
         time.sleep(wait)
     return clock()
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this command as Ctrl-C does, with everything cleaned up."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(_signal: int, _frame: object) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)
 
 
 def open_cell(plan: Path, cell: Literal["primary", "dr"] = "primary") -> Cell:

@@ -1,16 +1,14 @@
 """`pgdrill demo`: the whole of it on this machine. Thin; the play stands in pgdrill.demo, which needs the lab."""
 
 import importlib.util
-import signal
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from pgdrill import conduct
 from pgdrill.cell import Cell
-from pgdrill.cli.context import out, tick
+from pgdrill.cli.context import end_on_sigterm, out, tick
 from pgdrill.cli.progress import Progress
 from pgdrill.errors import NotRunnable
 from pgdrill.state import Drill
@@ -39,7 +37,7 @@ def demo(
         )
     from pgdrill import demo as play  # noqa: PLC0415 # the product installs without the lab
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_on_sigterm()
     return play.run(out, tick, _conduct, reports, keep=keep)
 
 
@@ -53,8 +51,3 @@ def _conduct(begun: Drill, cell: Cell) -> Drill:
         done = conduct.run(begun, cell, tick, report)
         progress.stages(done)
     return done
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    """End as Ctrl-C does, with everything cleaned up."""
-    sys.exit(128 + signal.SIGTERM)

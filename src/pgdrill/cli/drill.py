@@ -17,6 +17,7 @@ from pgdrill.cli.context import (
     JsonOption,
     PlanOption,
     clock,
+    end_on_sigterm,
     err,
     open_cell,
     out,
@@ -137,6 +138,7 @@ def reap(
 
 
 def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
+    end_on_sigterm()
     err.print(f"drill {begun.id}", markup=False)
     with Progress(err) as progress:
         done = conduct.run(begun, cell, tick, progress.report)

@@ -1,4 +1,7 @@
-"""What a command prints can be copied from any terminal."""
+"""What a command prints can be copied from any terminal, and what ends it lets it clean up."""
+
+import os
+import signal
 
 import pytest
 from rich.console import Console
@@ -17,3 +20,14 @@ def test_a_name_is_neither_cut_nor_folded_in_a_narrow_terminal(
     context.print_table(table)
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "snapshot" in line)
     assert [cell.strip() for cell in line.strip("│").split("│")] == ["snapshot", name, "available now"]
+
+
+def test_sigterm_ends_a_command_as_an_exception_would() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        context.end_on_sigterm()
+        with pytest.raises(SystemExit) as ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
