@@ -128,6 +128,8 @@ def start(cell: Cell, point: RecoveryPoint, tasks: Sequence[ExportTask]) -> str:
 
 def tend(cell: Cell, database: DatabasePlan, now: datetime) -> Tended:
     """Start what is due, follow what is under way, conclude what has ended. Safe to call at any time, and often."""
+    if cell.plan.exports.schedule == "off" and not cell.place.archive_bucket:
+        return Tended()
     held = points.held(cell, database)
     tasks = of(cell, database)
     started, told = [], Reply()

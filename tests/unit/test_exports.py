@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgdrill import exports, slots
+from pgdrill import exports, points, slots
+from pgdrill.cell import Cell
+from pgdrill.errors import PlanError
 from pgdrill.export_tasks import ExportTask
 from pgdrill.snapshots import Mark, Snapshot
 from tests.unit.plans import SMALL, plan
@@ -161,3 +163,14 @@ def test_an_export_belongs_to_the_database_with_the_longest_matching_name() -> N
 def test_a_slot_ahead_is_not_due() -> None:
     assert due(at(13)) == []
     assert due(at(13), now=NOON + timedelta(hours=1)) == ["2026-11-22t13z"]
+
+
+def test_nobody_is_asked_where_the_plan_wants_no_exports_and_has_no_archive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(points, "held", lambda *_: [])
+    off, daily = Cell.open(plan(exports={"schedule": "off"})), Cell.open(PLAN)
+    assert exports.tend(off, SHOP, NOON) == exports.Tended()
+    with pytest.raises(PlanError) as refused:
+        exports.tend(daily, SHOP, NOON)
+    assert refused.value.message == "the plan names no archive bucket in ap-southeast-1"
