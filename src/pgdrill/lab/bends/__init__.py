@@ -5,7 +5,7 @@ Applied in the daemon before it serves. Each module's first sentence says what t
 
 from collections.abc import Callable
 
-from pgdrill.lab.bends import conditions, denials, handler_errors, rds_policies
+from pgdrill.lab.bends import conditions, deliveries, denials, handler_errors, rds_policies
 from pgdrill.lab.rds.service import Rds
 
 # Grafts on one function are applied in this order, the last outermost.
@@ -14,6 +14,7 @@ ALL: tuple[Callable[[Rds], None], ...] = (
     conditions.apply,
     rds_policies.apply,
     handler_errors.apply,
+    deliveries.apply,
 )
 
 

@@ -1,0 +1,106 @@
+"""Roles that services of the emulator take, as AWS's services do: what such a role may do, and calls made as one.
+
+Enforces nothing where the lab does not enforce policies. Looks into the emulator's IAM, as its own services do.
+"""
+
+import hashlib
+import json
+import os
+from contextvars import Context
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from ministack import app
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id, request_scope
+from ministack.services import iam, sts
+
+
+class NotAllowed(Exception):
+    """Why policies refuse; the message is AWS's."""
+
+
+def check(role: str, service: str, action: str, resource: str, *, source: str) -> None:
+    """See that a service may take a role, and that the role may do this.
+
+    `service` is as `events.amazonaws.com`, `source` the ARN of what the service acts for.
+
+    Raises:
+        NotAllowed: it may not.
+    """
+    if not app.AUTH:
+        return
+    account = get_account_id()
+    name, region = action.partition(":")[0], resource.split(":")[3]
+    key = _take(role, service, source)[0]
+
+    def enforce() -> Any:
+        with request_scope(account, region):
+            return iam_evaluator.enforce(key, action, name, region, resource_arn=resource)
+
+    # In a context of its own: the one at hand may be a request's, with that request's signature.
+    if Context().run(enforce):
+        caller = f"arn:aws:sts::{account}:assumed-role/{role.rpartition('/')[2]}"
+        raise NotAllowed(f"{caller} is not authorized to perform: {action} on resource: {resource}")
+
+
+def client(name: str, region: str, role: str, service: str, *, source: str) -> Any:
+    """Return a boto3 client that calls the lab as a role that a service has taken.
+
+    Raises:
+        NotAllowed: the role does not trust the service.
+    """
+    key, secret, token = _take(role, service, source) if app.AUTH else ("test", "test", None)
+    return boto3.session.Session(key, secret, token).client(
+        name,  # type: ignore[call-overload] # the caller's choice
+        region_name=region,
+        endpoint_url=os.environ["AWS_ENDPOINT_URL"],
+        config=Config(proxies={}, read_timeout=900, retries={"mode": "standard", "total_max_attempts": 1}),
+    )
+
+
+def _take(role: str, service: str, source: str) -> tuple[str, str, str]:
+    """Return the credentials of a session of a role that is there and trusts the service."""
+    account, name = get_account_id(), role.rpartition("/")[2]
+    found = iam._roles.get_scoped(account, None, name)  # noqa: SLF001 # as its own services do
+    if found is None or not _trusts(found["AssumeRolePolicyDocument"], role, service, source):
+        raise NotAllowed(f"{service} is not authorized to assume role {role}")
+    digest = hashlib.sha256(f"{role} {source}".encode()).hexdigest()
+    session = name if len(source) > 64 else source.rpartition(":")[2]
+    key, secret, token = f"ASIA{digest[:16].upper()}", digest[16:48], digest[48:]
+    taken = {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
+        "UserId": f"{name}:{session}",
+        "SecretAccessKey": secret,
+        "SessionToken": token,
+        "AccountId": account,
+        "PrincipalType": "AssumedRole",
+    }
+    sts.register_session(key, taken)  # type: ignore[no-untyped-call]
+    return key, secret, token
+
+
+def _trusts(document: str, role: str, service: str, source: str) -> bool:
+    account = get_account_id()
+    keys = {"aws:sourceaccount": account, "aws:sourcearn": source}
+    context = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="AWSService",
+        principal_account=account,
+        action="sts:AssumeRole",
+        resource_arn=role,
+        region=source.split(":")[3],
+        service_context=keys,
+    )
+    applying = [
+        statement["Effect"]
+        for statement in _listed(json.loads(document)["Statement"])
+        if service in _listed(statement.get("Principal", {}).get("Service", []))
+        and iam_evaluator._conditions_met(statement.get("Condition", {}), context)  # noqa: SLF001 # as in a request
+    ]
+    return "Allow" in applying and "Deny" not in applying
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
