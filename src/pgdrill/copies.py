@@ -68,7 +68,7 @@ def round_(cell: Cell, now: datetime) -> Round:
     actions = inventory.reconcile(own, heard, cell.plan.copies, now)
     reply = Reply(messages=actions.messages) + inventory.changes(exchange.told(cell), own)
     for failed in actions.discard:
-        reply += _discarded(cell, failed)
+        reply += inventory.ended(failed, failed.status) + _discarded(cell, failed)
     wanted = min(actions.room, len(actions.due))
     if wanted > own.quota.free:
         reply += upkeep.retain(cell, now, room=wanted).reply

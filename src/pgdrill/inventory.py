@@ -101,17 +101,14 @@ def reconcile(own: Inventory, heard: Inventory | None, rules: Copies, now: datet
 
 
 def changes(before: Inventory | None, now: Inventory) -> Reply:
-    """Return what to tell of the copies that were done, or ended without being done, since the cell told last.
-
-    RDS tells of a copy that was ended by somebody, and of none that failed.
-    """
+    """Return what to tell of the copies that were done, or vanished before they were, since the cell told last."""
     if before is None:
         return Reply()
     here = now.by_id()
     reply = Reply()
     for was in before.snapshots:
-        if was.under_way and was.copied_from and (was.id not in here or here[was.id].lost):
-            reply += _ended(was, here.get(was.id))
+        if was.under_way and was.copied_from and was.id not in here:
+            reply += ended(was, "gone")
     usable = {snapshot.id for snapshot in before.snapshots if snapshot.usable}
     for copy in now.snapshots:
         if copy.usable and copy.copied_from and copy.id not in usable:
@@ -119,16 +116,16 @@ def changes(before: Inventory | None, now: Inventory) -> Reply:
     return reply
 
 
-def _ended(was: Snapshot, now: Snapshot | None) -> Reply:
-    status = now.status if now else "gone"
-    detail: dict[str, str | int | float | None] = {"status": status, "progress": was.progress}
+def ended(copy: Snapshot, how: str) -> Reply:
+    """Return what to tell of a copy that is no good: RDS tells of one that somebody ended, and of none that failed."""
     told = Message(
         level=Level.WARNING,
         topic="copy ended",
-        text=f"the copy of {was.id!r} in {was.region} is {status}, it was {was.status} at {was.progress} %",
+        text=f"the copy of {copy.id!r} in {copy.region} is {how}",
         hint="it is asked for again; see the events of RDS for this snapshot in both regions",
     )
-    return Reply(events=(Event(kind="CopyEnded", subject=was.id, detail=detail),), messages=(told,))
+    event = Event(kind="CopyEnded", subject=copy.id, detail={"status": how, "progress": copy.progress})
+    return Reply(events=(event,), messages=(told,))
 
 
 def _done(copy: Snapshot) -> Reply:

@@ -20,7 +20,7 @@ _HINTS = {
     "AccessDenied": "the role lacks a permission; docs/permissions.md lists what each step calls",
     "InstanceQuotaExceeded": "delete instances that are not needed or raise the quota of DB instances in this region",
     "StorageQuotaExceeded": "raise the quota of total storage for DB instances in this region",
-    "SnapshotQuotaExceeded": "delete snapshots that are not needed or raise the quota L-272F1212 in this region",
+    "SnapshotQuotaExceeded": "make room, or raise the quota L-272F1212 in this region: pgdrill point retain",
     "KMSKeyNotAccessibleFault": "enable the snapshot's key and allow this role DescribeKey and CreateGrant on it",
     "DBSubnetGroupNotFoundFault": "check place.subnet_group of this region in the plan",
     "DBParameterGroupNotFound": "check place.parameter_group of this region in the plan",

@@ -44,6 +44,14 @@ def dr(production: Production) -> Cell:
     return Cell.open(production.plan, production.plan.dr)
 
 
+@pytest.fixture
+def whole(production: Production, dr: Cell) -> Cell:
+    """The DR cell with nothing missing."""
+    production.lab.door.clear_faults()
+    copies.run(dr, at(NOW), lambda _: None)
+    return dr
+
+
 @pytest.fixture(autouse=True)
 def _no_faults(production: Production) -> Iterator[None]:
     yield
@@ -101,6 +109,8 @@ def test_copies_are_not_asked_for_in_the_primary(production: Production) -> None
 def test_what_is_missing_is_copied_oldest_first_and_never_more_at_once_than_planned(
     production: Production, dr: Cell
 ) -> None:
+    for copy in dr.snapshots.ours("lab"):
+        dr.snapshots.delete(copy)
     limited = replace(dr, plan=dr.plan.model_copy(update={"copies": Copies(in_flight=2)}))
     production.lab.door.set_faults({"latency": {"copy": 0.4}})
     first = copies.round_(limited, NOW)
@@ -118,10 +128,22 @@ def test_what_is_missing_is_copied_oldest_first_and_never_more_at_once_than_plan
     assert (again.answers.begun, again.backlog, again.flying) == ((), (), 0)
 
 
-def test_a_copy_has_the_keys_and_tags_of_its_own_region(production: Production, dr: Cell) -> None:
+def test_a_copy_that_rds_refuses_is_an_error_with_its_reason(production: Production) -> None:
+    elsewhere = production.plan.dr.model_copy(update={"storage_key": production.lab.world().storage_key})
+    production.lab.client("rds", DR).delete_db_snapshot(
+        DBSnapshotIdentifier=f"pgdrill-lab-shop-{named(1, 1).lower()}"
+    )
+    cell = Cell.open(production.plan.model_copy(update={"dr": elsewhere}), elsewhere)
+    with pytest.raises(NotRunnable) as refused:
+        copies.run(cell, at(NOW), lambda _: None)
+    assert "KMSKeyNotAccessibleFault" in refused.value.message
+    assert refused.value.message.startswith("cannot copy 'arn:aws:rds:ap-southeast-1:")
+
+
+def test_a_copy_has_the_keys_and_tags_of_its_own_region(production: Production, whole: Cell) -> None:
     own = production.cell.snapshots.ours("lab")
     for copy, source in zip(
-        dr.snapshots.ours("lab"), (s for s in own if s.mark and s.mark.slot), strict=True
+        whole.snapshots.ours("lab"), (s for s in own if s.mark and s.mark.slot), strict=True
     ):
         assert copy.tags == source.tags
         assert copy.kms_key == production.plan.dr.storage_key
@@ -131,15 +153,15 @@ def test_a_copy_has_the_keys_and_tags_of_its_own_region(production: Production, 
 
 
 def test_a_drill_of_a_copy_finds_its_seals_and_the_witness_in_its_own_region(
-    production: Production, dr: Cell
+    production: Production, whole: Cell
 ) -> None:
     twin = production.drill("latest")
     begun = production.begin("latest")
-    done = conduct.run(begun, dr, tick, lambda *_: None)
+    done = conduct.run(begun, whole, tick, lambda *_: None)
     with pytest.raises(NotRunnable) as elsewhere:
         conduct.resume(production.cell, "shop", done.id)
     assert elsewhere.value.message == f"drill {done.id!r} runs in ap-northeast-1, this is ap-southeast-1"
-    evidence = archive.load(dr.store, done.id, done.database)
+    evidence = archive.load(whole.store, done.id, done.database)
     assert {f.check: f.reason for f in evidence.findings if f.verdict is Verdict.FAILED} == {}
     assert evidence.verdict is Verdict.PASSED
     assert (evidence.point.kind, evidence.point.region) == (PointKind.COPY, DR)
@@ -147,65 +169,67 @@ def test_a_drill_of_a_copy_finds_its_seals_and_the_witness_in_its_own_region(
     assert evidence.rpo.lag_of_point is not None
     # What the primary read of the same snapshot came by replication: the two restores must agree.
     assert evidence.reference == twin.drill
-    assert archive.broken(dr.store, "shop") == []
+    assert archive.broken(whole.store, "shop") == []
 
 
-def test_a_copy_that_was_ended_is_noticed_and_made_again(production: Production, dr: Cell) -> None:
+def test_a_copy_that_was_ended_is_noticed_and_made_again(production: Production, whole: Cell) -> None:
     target = f"pgdrill-lab-shop-{named(1, 19).lower()}"
     rds = production.lab.client("rds", DR)
     rds.delete_db_snapshot(DBSnapshotIdentifier=target)
     production.lab.door.set_faults({"latency": {"copy": 30}})
-    assert copies.round_(dr, NOW).answers.begun == (target,)
+    assert copies.round_(whole, NOW).answers.begun == (target,)
     rds.delete_db_snapshot(DBSnapshotIdentifier=target)
     production.lab.door.clear_faults()
-    noticed = copies.round_(dr, NOW)
+    noticed = copies.round_(whole, NOW)
     assert [(event.kind, event.subject) for event in noticed.reply.events] == [("CopyEnded", target)]
     assert noticed.answers.begun == (target,)
-    copies.run(dr, at(NOW), lambda _: None)
-    assert slots(dr) == EVERY
+    copies.run(whole, at(NOW), lambda _: None)
+    assert slots(whole) == EVERY
 
 
-def test_a_copy_that_failed_gives_its_name_free_and_is_made_again(production: Production, dr: Cell) -> None:
+def test_a_copy_that_failed_gives_its_name_free_and_is_made_again(
+    production: Production, whole: Cell
+) -> None:
     target = f"pgdrill-lab-shop-{named(1, 13).lower()}"
     production.lab.client("rds", DR).delete_db_snapshot(DBSnapshotIdentifier=target)
     production.lab.door.set_faults({"doomed": [{"identifier": target, "status": "failed"}]})
-    assert copies.round_(dr, NOW).answers.begun == (target,)
-    labs.until(lambda: (found := dr.snapshots.find(target)) is not None and found.status == "failed")
+    assert copies.round_(whole, NOW).answers.begun == (target,)
+    labs.until(lambda: (found := whole.snapshots.find(target)) is not None and found.status == "failed")
     production.lab.door.clear_faults()
-    copied, told = copies.run(dr, at(NOW), lambda _: None)
+    copied, told = copies.run(whole, at(NOW), lambda _: None)
     assert [snapshot.id for snapshot in copied] == [target]
     [ended] = [message.text for message in told.messages if message.topic == "copy ended"]
-    assert ended.startswith(f"the copy of {target!r} in {DR} is failed, it was ")
-    assert slots(dr) == EVERY
+    assert ended == f"the copy of {target!r} in {DR} is failed"
+    assert slots(whole) == EVERY
 
 
-def test_what_is_being_copied_is_not_deleted_however_old_it_is(production: Production, dr: Cell) -> None:
+def test_what_is_being_copied_is_not_deleted_however_old_it_is(production: Production, whole: Cell) -> None:
     target = f"pgdrill-lab-shop-{named(0, 7).lower()}"
     production.lab.client("rds", DR).delete_db_snapshot(DBSnapshotIdentifier=target)
     production.lab.door.set_faults({"latency": {"copy": 30}})
-    copies.round_(dr, NOW)
+    copies.round_(whole, NOW)
     far = DAY + timedelta(days=60)
-    tell(dr, far)
+    tell(whole, far)
     doomed = [d.snapshot.id for d in upkeep.retain(production.cell, far, dry_run=True).deleted]
     newest = f"pgdrill-lab-shop-{named(1, 19).lower()}"
     expected = {f"pgdrill-lab-shop-{slot.lower()}" for slot in EVERY} - {target, newest}
     assert set(doomed) == expected
     production.lab.door.clear_faults()
-    copies.run(dr, at(NOW), lambda _: None)
+    copies.run(whole, at(NOW), lambda _: None)
 
 
 def test_a_source_that_was_deleted_since_it_was_told_of_holds_nothing_up(
-    production: Production, dr: Cell
+    production: Production, whole: Cell
 ) -> None:
     gone = f"pgdrill-lab-shop-{named(1, 19).lower()}"
     tell(production.cell, NOW)
     for region in (None, DR):
         production.lab.client("rds", region).delete_db_snapshot(DBSnapshotIdentifier=gone)
-    done = copies.round_(dr, NOW)
+    done = copies.round_(whole, NOW)
     assert (done.answers.gone, done.answers.begun, done.missing) == ((gone,), (), False)
     take(production, DAY + timedelta(days=1, hours=19))
-    copies.run(dr, at(NOW), lambda _: None)
-    assert slots(dr) == EVERY
+    copies.run(whole, at(NOW), lambda _: None)
+    assert slots(whole) == EVERY
 
 
 def test_two_suffixes_delete_nothing_of_each_other(production: Production) -> None:
@@ -222,7 +246,7 @@ def test_two_suffixes_delete_nothing_of_each_other(production: Production) -> No
 
 
 def test_a_quota_that_is_reached_half_way_thins_the_oldest_day_and_no_snapshot_is_refused(
-    production: Production, dr: Cell
+    production: Production, whole: Cell
 ) -> None:
     taken = []
     for day, hour in ((2, 1), (2, 7), (2, 13), (2, 19), (3, 1), (3, 7)):
@@ -234,6 +258,6 @@ def test_a_quota_that_is_reached_half_way_thins_the_oldest_day_and_no_snapshot_i
     assert taken == [(named(0, 7), Reason.QUOTA), (named(0, 13), Reason.QUOTA)]
     assert slots(production.cell)[:3] == [named(0, 1), named(0, 19), named(1, 1)]
     assert [message.topic for message in kept.reply.messages] == ["retention shortened"]
-    copies.run(dr, at(slot), lambda _: None)
-    assert slots(dr) == slots(production.cell)
-    assert copies.round_(dr, slot).answers.begun == ()
+    copies.run(whole, at(slot), lambda _: None)
+    assert slots(whole) == slots(production.cell)
+    assert copies.round_(whole, slot).answers.begun == ()

@@ -215,9 +215,7 @@ def test_the_limit_of_copies_in_flight_is_told_from_the_quota_that_has_the_same_
     )
     with pytest.raises(NotRunnable) as full:
         copy(client)
-    assert (
-        full.value.hint == "delete snapshots that are not needed or raise the quota L-272F1212 in this region"
-    )
+    assert full.value.hint == "make room, or raise the quota L-272F1212 in this region: pgdrill point retain"
 
 
 def test_the_quota_is_that_of_manual_snapshots() -> None:
