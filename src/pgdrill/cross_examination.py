@@ -144,8 +144,9 @@ def judge(fact: ExportFact, left_out: Collection[str] = ()) -> tuple[Finding, ..
 
     `left_out` are tables that the plan does not ask an export for.
     """
-    asked = {name: why for name, why in fact.absent.items() if name not in left_out}
-    fact = fact.model_copy(update={"absent": asked})
+    absent = {name: why for name, why in fact.absent.items() if name not in left_out}
+    compared = {name: one for name, one in fact.compared.items() if name not in left_out}
+    fact = fact.model_copy(update={"absent": absent, "compared": compared})
     return (
         Finding(check="export_tables", **_tables(fact).model_dump()),
         Finding(check="export_rows", **_rows(fact).model_dump()),

@@ -99,6 +99,13 @@ def test_a_table_that_the_plan_leaves_out_is_not_missed() -> None:
     assert (one[0].verdict, one[0].damaged) == (Verdict.FAILED, 1)
 
 
+def test_a_table_that_the_plan_leaves_out_may_be_short() -> None:
+    whole = compared(table="public.b")
+    short = fact(compared={"shop.public.a": compared(rows_exported=0), "shop.public.b": whole})
+    assert cross_examination.judge(short)[1].verdict is Verdict.FAILED
+    assert cross_examination.judge(short, ["shop.public.a"])[1].verdict is Verdict.PASSED
+
+
 def test_a_warning_alone_leaves_it_open() -> None:
     assert judged(fact(warnings=("general: X",)))["export_tables"] == (
         Verdict.INCONCLUSIVE,

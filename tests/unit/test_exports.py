@@ -168,6 +168,8 @@ def test_a_slot_ahead_is_not_due() -> None:
 def test_nobody_is_asked_where_the_plan_wants_no_exports_and_has_no_archive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
     monkeypatch.setattr(points, "held", lambda *_: [])
     off, daily = Cell.open(plan(exports={"schedule": "off"})), Cell.open(PLAN)
     assert exports.tend(off, SHOP, NOON) == exports.Tended()
