@@ -126,13 +126,15 @@ def until_gone(what: str, gone: Callable[[], bool], tick: Tick, report: Callable
     Raises:
         Broken: `what` is there still.
     """
-    started, wait = tick(0).now, 0.1
+    started, wait, said = tick(0).now, 0.1, ""
     while True:
         try:
             if gone():
                 return
         except Unavailable as error:
-            report(error.message)
+            if error.message != said:
+                said = error.message
+                report(f"{said.rstrip('.')}; asking again until it is gone")
         clock = tick(wait)
         wait = min(30.0, wait * 1.5)
         if (clock.now - started).total_seconds() > 3600:

@@ -15,6 +15,7 @@ from pgdrill.cli.context import (
     open_cell,
     out,
     print_json,
+    print_table,
 )
 from pgdrill.evidence import archive, record, terminal
 from pgdrill.evidence.junit import drill_junit
@@ -35,8 +36,10 @@ def list_drills(
     past = archive.history(open_cell(plan, where).store, database)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in reversed(past)])
+    elif past:
+        print_table(terminal.trend(past))
     else:
-        out.print(terminal.trend(past) if past else "no drill yet; run one with: pgdrill drill run")
+        out.print("no drill yet; run one with: pgdrill drill run")
 
 
 @app.command()

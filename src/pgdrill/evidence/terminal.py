@@ -97,10 +97,10 @@ def _checks(found: Sequence[Finding]) -> RenderableType:
     return Group(table, *(_explained(finding) for finding in wrong))
 
 
-def trend(past: Sequence[Summary]) -> RenderableType:
+def trend(past: Sequence[Summary]) -> Table:
     """Return a line for each past drill, newest first."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("drill", overflow="fold")
+    table.add_column("drill", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for name in ("usable", "at risk", "read"):
         table.add_column(name, justify="right", no_wrap=True)

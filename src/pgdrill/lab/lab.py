@@ -202,7 +202,13 @@ class Lab:
                 os.close(descriptor)
 
     def _make_directory(self) -> None:
-        self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        try:
+            self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotRunnable(
+                f"the lab's directory {str(self.directory)!r} cannot be made: {error.strerror}",
+                hint="name another with --directory",
+            ) from error
         for path in self.directory.parents:
             if os.geteuid() == 0 and not path.stat().st_mode & 0o001:
                 raise NotRunnable(

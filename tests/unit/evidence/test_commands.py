@@ -19,7 +19,7 @@ from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
 def _shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A store with one passed and one failed drill, in place of the one that the plan names."""
     shelf = Shelf()
-    monkeypatch.setattr(commands, "open_cell", lambda _: SimpleNamespace(store=shelf))
+    monkeypatch.setattr(commands, "open_cell", lambda *_: SimpleNamespace(store=shelf))
     first = drilled(1)
     archive.save(shelf, first)
     archive.finish(shelf, torn_down(first))

@@ -22,6 +22,15 @@ def _world(region: str) -> world.World:
     return world.World(region=region, production=network, drill=network, **buckets, **keys)
 
 
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    where = tmp_path / "file" / "lab"
+    with pytest.raises(NotRunnable) as raised:
+        Lab(where).up()
+    assert raised.value.message == f"the lab's directory {str(where)!r} cannot be made: Not a directory"
+    assert raised.value.hint == "name another with --directory"
+
+
 def test_a_directory_of_something_else_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     message = f"{str(tmp_path)!r} holds something else than a lab"
