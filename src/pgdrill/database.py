@@ -5,12 +5,13 @@ step's clock, and pinned to settings under which equal rows give equal digests.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from pgdrill.errors import PlanError, Unavailable
 from pgdrill.model import Clock
@@ -98,6 +99,7 @@ class Server:
         self.clock = clock
         self.may_change = may_change
         self.progress: Callable[[str], None] = lambda _: None
+        self._kept: dict[str, list[Connection]] | None = None
 
     def databases(self) -> list[str]:
         """Return the names of all databases that accept connections, rdsadmin excepted, in name order."""
@@ -121,8 +123,30 @@ class Server:
         """
         if write and not self.may_change:
             raise ValueError("only a leased server may be changed")
-        with self._open(database, {"default_transaction_read_only": "off" if write else "on"}) as session:
+        with self._lend(database, {"default_transaction_read_only": "off" if write else "on"}) as session:
             yield session
+
+    @contextmanager
+    def login(self, database: str) -> Iterator[Connection]:
+        """Open a session as `session` does, and never lend a kept one, to see that the server lets pgdrill in.
+
+        Raises:
+            Unavailable: the server refused or did not answer.
+        """
+        with self._lend(database, {"default_transaction_read_only": "on"}, anew=True) as session:
+            yield session
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Keep sessions that are done with for who asks next, until the end: opening one costs a few statements."""
+        self._kept = {}
+        try:
+            yield
+        finally:
+            for sessions in self._kept.values():
+                for session in sessions:
+                    session.close()
+            self._kept = None
 
     @contextmanager
     def ledger_session(self, database: str) -> Iterator[Connection]:
@@ -154,20 +178,53 @@ class Server:
             yield _Sealing(self, ends)
 
     @contextmanager
-    def _open(self, database: str, settings: dict[str, str]) -> Iterator[Connection]:
-        left = max(1.0, self.clock.remaining())
-        bounded = PINNED | {"statement_timeout": str(int(left * 1000))} | settings
+    def _lend(self, database: str, settings: dict[str, str], *, anew: bool = False) -> Iterator[Connection]:
+        kept = None if self._kept is None else self._kept.setdefault(database, [])
+        renewed = None if anew or kept is None else self._renewed(kept, settings)
+        session = renewed or self._opened(database, settings)
         try:
-            session = self._connect(database, bounded, left)
+            yield session
+        finally:
+            if kept is not None and session.info.transaction_status is TransactionStatus.IDLE:
+                kept.append(session)
+            else:
+                session.close()
+
+    def _renewed(self, kept: list[Connection], settings: dict[str, str]) -> Connection | None:
+        """Take a kept session, with nothing left of its earlier use; None if there is none that still lives."""
+        while True:
+            try:
+                session = kept.pop()
+            except IndexError:
+                return None
+            setting = sql.SQL("set_config({}, {}, false)")
+            again = [setting.format(*pair) for pair in (_timeout(self._left()) | settings).items()]
+            try:
+                session.execute("DISCARD ALL")
+                session.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(again)))
+            except psycopg.Error:
+                # The server ended it meanwhile, as it ends all of them when one crashes.
+                session.close()
+            else:
+                return session
+
+    @contextmanager
+    def _open(self, database: str, settings: dict[str, str]) -> Iterator[Connection]:
+        with closing(self._opened(database, settings)) as session:
+            yield session
+
+    def _opened(self, database: str, settings: dict[str, str]) -> Connection:
+        left = self._left()
+        try:
+            return self._connect(database, PINNED | _timeout(left) | settings, left)
         except psycopg.OperationalError as error:
             raise Unavailable(
                 f"cannot connect to database {database!r} at {self.address.host}:{self.address.port}: {_first_line(error)}",
                 hint="check that the server runs, that the network lets this host in, and that PGSSLROOTCERT names its CA",
             ) from error
-        try:
-            yield session
-        finally:
-            session.close()
+
+    def _left(self) -> float:
+        return max(1.0, self.clock.remaining())
 
     def _connect(self, database: str, settings: dict[str, str], left: float) -> Connection:
         address = self.address
@@ -224,6 +281,10 @@ class _Sealing(Server):
 def quoted(*parts: str) -> sql.Composed:
     """Compose a possibly qualified identifier."""
     return sql.SQL(".").join(sql.Identifier(part) for part in parts)
+
+
+def _timeout(seconds: float) -> dict[str, str]:
+    return {"statement_timeout": str(int(seconds * 1000))}
 
 
 def _escape(value: str) -> str:

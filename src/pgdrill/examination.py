@@ -73,20 +73,21 @@ def measure(
     A measure that raises does not stop the others. Its error is kept as a class name alone, since a server's
     message can quote rows.
     """
-    for check in measures(checks, case):
-        before = earlier(check)
-        if before is not None and before.complete:
-            continue
-        if server.clock.remaining() < LEAST:
-            return
-        started = server.clock.elapsed()
-        known = before.fact if before else None
-        try:
-            fact, error = check.measure(server, case.resuming(known)), ""
-        except (DrillError, psycopg.Error) as raised:
-            fact, error = None, error_name(raised)
-        seconds = server.clock.elapsed() - started + (before.seconds if before else 0)
-        yield Measured(measure_name(check), fact, seconds, error)
+    with server.keeping():
+        for check in measures(checks, case):
+            before = earlier(check)
+            if before is not None and before.complete:
+                continue
+            if server.clock.remaining() < LEAST:
+                return
+            started = server.clock.elapsed()
+            known = before.fact if before else None
+            try:
+                fact, error = check.measure(server, case.resuming(known)), ""
+            except (DrillError, psycopg.Error) as raised:
+                fact, error = None, error_name(raised)
+            seconds = server.clock.elapsed() - started + (before.seconds if before else 0)
+            yield Measured(measure_name(check), fact, seconds, error)
 
 
 def error_name(error: Exception) -> str:

@@ -5,6 +5,7 @@ different columns apart; chained ones would lose what was hashed before a value 
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from psycopg import sql
 
@@ -86,13 +87,19 @@ _SENT_IN_ARRAYS = _IN_ROW.keys() - {"name"} | {
 }
 
 
-def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.Composed:
+def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.SQL:
     """Compose the 64-bit digest of one row of `t`.
 
     Each column has a seed of its own, so equal values in different columns differ; the last hash makes the
     sum over rows non-linear in them, so values swapped between rows are found. A NULL is a constant even
     where the column is NOT NULL: in a damaged row it must not wipe out the other columns.
     """
+    return _composed(tuple(columns), exact)
+
+
+@lru_cache(maxsize=512)
+def _composed(columns: tuple[Column, ...], exact: bool) -> sql.SQL:
+    """Compose what partitions, and ranges of one table, have in common once for all of them."""
     terms, in_row, as_text = [], [], []
     functions = _DIRECT | (_EXACT if exact else _SEMANTIC)
     for seed, column in enumerate(columns, 1):
@@ -113,6 +120,7 @@ def expression(columns: Iterable[Column], *, exact: bool = False) -> sql.Compose
         terms.append(sql.SQL("hash_record_extended(row({}), -1)").format(sql.SQL(", ").join(in_row)))
     if as_text:
         # The text of a row tells NULL from '' and where one value ends; a type's own cast to text need not.
-        row = sql.SQL(", ").join(as_text)
-        terms.append(sql.SQL('hashtextextended(row({})::text COLLATE "C", -2)').format(row))
-    return sql.SQL("hashint8extended({}, 0)").format(sql.SQL(" # ").join(terms) if terms else sql.SQL("0"))
+        values = sql.SQL(", ").join(as_text)
+        terms.append(sql.SQL('hashtextextended(row({})::text COLLATE "C", -2)').format(values))
+    row = sql.SQL("hashint8extended({}, 0)").format(sql.SQL(" # ").join(terms) if terms else sql.SQL("0"))
+    return sql.SQL(row.as_string())

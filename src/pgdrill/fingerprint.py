@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from pgdrill.database import Connection, Server, quoted
+from pgdrill.database import Connection, Server
 from pgdrill.errors import NotRunnable
 from pgdrill.expression import expression
 from pgdrill.model import Model
@@ -37,6 +37,15 @@ _READ_THE_HEAP = (
 # Tables up to this size are sent in batches, without waiting for each answer.
 _SMALL = 4 << 20
 _BATCH = 100
+# Tables that share a statement: a few, with few pages in all, since PostgreSQL would compile a dearer one.
+_SHARE = 20
+_PAGES = 128
+
+
+_SELECT = sql.SQL("SELECT count(*), coalesce(sum(")
+_FROM = sql.SQL("), 0) FROM ONLY ")
+_AS = sql.SQL(" AS t")
+_WHERE = sql.SQL(" WHERE")
 
 
 def _read_sum(value: object) -> object:
@@ -109,13 +118,15 @@ def query(relation: Relation, pages: Pages = WHOLE, *, exact: bool = False) -> s
     """Compose the statement that returns count and sum over the rows of some pages."""
     bounds = []
     if pages.start:
-        bounds.append(sql.SQL("t.ctid >= {}::tid").format(sql.Literal(f"({pages.start},0)")))
+        bounds.append(sql.SQL(" t.ctid >= {}::tid").format(sql.Literal(f"({pages.start},0)")))
     if pages.end is not None:
-        bounds.append(sql.SQL("t.ctid < {}::tid").format(sql.Literal(f"({pages.end},0)")))
-    where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(bounds) if bounds else sql.SQL("")
-    return sql.SQL("SELECT count(*), coalesce(sum({}), 0) FROM ONLY {} AS t{}").format(
-        expression(relation.columns, exact=exact), quoted(relation.schema, relation.name), where
-    )
+        bounds.append(sql.SQL(" t.ctid < {}::tid").format(sql.Literal(f"({pages.end},0)")))
+    table = sql.Identifier(relation.schema, relation.name)
+    # In parts: to read a format string takes longer than the server takes for a tiny table.
+    parts = [_SELECT, expression(relation.columns, exact=exact), _FROM, table, _AS]
+    if bounds:
+        parts += [_WHERE, sql.SQL(" AND").join(bounds)]
+    return sql.Composed(parts)
 
 
 def prepare(session: Connection) -> None:
@@ -138,9 +149,30 @@ def digests(session: Connection, small: Sequence[Relation], *, exact: bool = Fal
     Raises:
         psycopg.Error: one of them cannot be read whole; nothing is known of the others.
     """
+    groups = list(_groups(small))
     with session.pipeline():
-        answers = [session.execute(query(relation, exact=exact)) for relation in small]
-        return [as_digest(answer.fetchall()[0]) for answer in answers]
+        answers = [session.execute(_together(group, exact=exact)) for group in groups]
+        return [as_digest(row) for answer in answers for _, *row in sorted(answer.fetchall())]
+
+
+def _groups(small: Iterable[Relation]) -> Iterator[list[Relation]]:
+    """Group tables, in their order, that share a statement."""
+    group: list[Relation] = []
+    pages = 0
+    for relation in small:
+        if group and (len(group) == _SHARE or pages + relation.pages > _PAGES):
+            yield group
+            group, pages = [], 0
+        group.append(relation)
+        pages += relation.pages
+    if group:
+        yield group
+
+
+def _together(group: Iterable[Relation], *, exact: bool) -> sql.Composed:
+    one = sql.SQL("SELECT {} AS at, part.* FROM ({}) AS part")
+    parts = (one.format(at, query(relation, exact=exact)) for at, relation in enumerate(group))
+    return sql.SQL(" UNION ALL ").join(parts)
 
 
 def as_digest(row: Sequence[Any]) -> Digest:

@@ -1,6 +1,7 @@
 """What holds rows in a database, and how each column is typed: one query of the catalog, no table is read."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pgdrill.database import Connection
 
@@ -39,8 +40,7 @@ ORDER BY c.nspname COLLATE "C", c.relname COLLATE "C"
 """
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """`type` is a built-in type's name, or empty; `element` the same for an array's element."""
 
     name: str

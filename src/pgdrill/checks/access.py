@@ -63,28 +63,31 @@ def opened(server: Server, database: str) -> Iterator[Access]:
         try:
             yield _access(session, damage)
         finally:
-            if not session.closed:
-                _give_back(session, granted, created=created)
-            elif granted or created:
-                with server.session(database, write=True) as another:
-                    _give_back(another, granted, created=created)
+            _end(server, database, session, granted, created=created)
 
 
 @contextmanager
 def readable(server: Server, database: str) -> Iterator[Connection]:
     """Open a session that writes nothing, holding on a leased copy the roles that reading it whole takes."""
-    if not server.may_change:
-        with server.session(database) as session:
-            yield session
-        return
-    with server.session(database, write=True) as session:
-        granted = _grant(session)
+    with server.session(database, write=server.may_change) as session:
+        granted = _grant(session) if server.may_change else []
         session.execute("SET default_transaction_read_only = on")
         try:
             yield session
         finally:
-            session.execute("SET default_transaction_read_only = off")
-            _give_back(session, granted, created=False)
+            _end(server, database, session, granted, created=False)
+
+
+def _end(server: Server, database: str, session: Connection, granted: list[str], *, created: bool) -> None:
+    """Give back what was taken, through another session if the server ended this one."""
+    if not (granted or created):
+        return
+    if not session.closed:
+        session.execute("SET default_transaction_read_only = off")
+        _give_back(session, granted, created=created)
+        return
+    with server.session(database, write=True) as another:
+        _give_back(another, granted, created=created)
 
 
 def _grant(session: Connection) -> list[str]:

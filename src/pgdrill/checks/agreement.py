@@ -1,5 +1,6 @@
 """Whether an index and its table hold the same, by what each answers alone; without amcheck."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,12 @@ from pgdrill.expression import expression
 from pgdrill.relations import Relation, qualified
 from pgdrill.unread import unread
 
-_THROUGH_INDEX = "SET enable_seqscan = off; SET enable_indexscan = on; SET enable_indexonlyscan = on"
-_THROUGH_HEAP = "SET enable_seqscan = on; SET enable_indexscan = off; SET enable_indexonlyscan = off"
+_THROUGH = (
+    "SELECT set_config('enable_seqscan', '{0}', false), set_config('enable_indexscan', '{1}', false),"
+    " set_config('enable_indexonlyscan', '{1}', false)"
+)
+_THROUGH_INDEX = _THROUGH.format("off", "on")
+_THROUGH_HEAP = _THROUGH.format("on", "off")
 
 
 @dataclass(frozen=True)
@@ -38,22 +43,33 @@ class Target:
         return qualified(self.schema, self.name)
 
 
-def count(server: Server, session: Connection, table: Relation) -> str:
-    """Count a table's rows through an index alone and from the heap; return what differs.
+def counts(server: Server, session: Connection, tables: Sequence[Relation]) -> list[str]:
+    """Count the rows of tables through an index alone and from the heap; return what differs in each.
 
     Where a page is not marked all-visible the count looks into the table; a page beyond its end is a row lost.
     """
-    statement = sql.SQL("SELECT count(*) FROM ONLY {}").format(quoted(table.schema, table.name))
+    statements = [
+        sql.SQL("SELECT count(*) FROM ONLY {}").format(quoted(table.schema, table.name)) for table in tables
+    ]
+    hidden = [name for table in tables for name in table.hidden]
     try:
-        index, keys, rows = _both(server, session, table, statement, statement)
+        answers = _both(server, session, hidden, [(statement, statement) for statement in statements])
     except psycopg.errors.DataCorrupted as error:
         why = unread(error, session)
-        if why.block is None or why.block < table.pages or why.relation != str(table):
+        if (
+            len(tables) > 1
+            or why.block is None
+            or why.block < tables[0].pages
+            or why.relation != str(tables[0])
+        ):
             raise
-        return f"keys for block {why.block:,}, the table ends before block {table.pages:,}"
-    if index is None or keys == rows:
-        return ""
-    return f"{keys[0]:,} keys in {qualified(index)}, {rows[0]:,} rows in the table"
+        return [f"keys for block {why.block:,}, the table ends before block {tables[0].pages:,}"]
+    return [
+        ""
+        if index is None or keys == rows
+        else f"{keys[0]:,} keys in {qualified(index)}, {rows[0]:,} rows in the table"
+        for index, keys, rows in answers
+    ]
 
 
 def sums(server: Server, session: Connection, table: Relation, target: Target) -> tuple[str, str]:
@@ -66,7 +82,8 @@ def sums(server: Server, session: Connection, table: Relation, target: Target) -
     hashed = expression(columns, exact=True)
     # The order is the index's own: it makes the planner choose this one among several that hold the keys.
     ordered = summed.format(hashed, source, sql.SQL(" ORDER BY {}").format(keys))
-    index, through, heap = _both(server, session, table, ordered, summed.format(hashed, source, sql.SQL("")))
+    from_heap = summed.format(hashed, source, sql.SQL(""))
+    ((index, through, heap),) = _both(server, session, table.hidden, [(ordered, from_heap)])
     if index != target.name:
         return "no plan reads it alone, without amcheck", ""
     if through[0] != heap[0]:
@@ -75,23 +92,39 @@ def sums(server: Server, session: Connection, table: Relation, target: Target) -
 
 
 def _both(
-    server: Server, session: Connection, table: Relation, through_index: sql.Composed, from_heap: sql.Composed
-) -> tuple[str | None, tuple[Any, ...], tuple[Any, ...]]:
-    """Return what an index alone and what the heap answer at one moment, and that index's name.
+    server: Server,
+    session: Connection,
+    hidden: Sequence[tuple[str, str]],
+    statements: Sequence[tuple[sql.Composed, sql.Composed]],
+) -> list[tuple[str | None, tuple[Any, ...], tuple[Any, ...]]]:
+    """Return what an index alone and what the heap answer, all at one moment, and that index's name.
 
-    None is no index: the planner has no way to read one alone.
+    A statement of each pair goes through the index, the other through the heap. None is no index: the planner
+    has no way to read one alone.
     """
     session.execute("SET default_transaction_isolation = 'repeatable read'")
-    with unforced(server, session, table.hidden), session.transaction():
-        session.execute(_THROUGH_INDEX)
-        explained = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(through_index)).fetchall()
-        index = _only_through(explained[0][0][0]["Plan"])
-        if index is None:
+    with unforced(server, session, hidden), session.transaction():
+        with session.pipeline():
+            session.execute(_THROUGH_INDEX)
+            explained = [
+                session.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(through))
+                for through, _ in statements
+            ]
+            indexes = [_only_through(plan.fetchall()[0][0][0]["Plan"]) for plan in explained]
+        with session.pipeline():
+            read = [
+                session.execute(through) if index else None
+                for index, (through, _) in zip(indexes, statements, strict=True)
+            ]
             session.execute(_THROUGH_HEAP)
-            return None, (), ()
-        keys = session.execute(through_index).fetchall()[0]
-        session.execute(_THROUGH_HEAP)
-        return index, keys, session.execute(from_heap).fetchall()[0]
+            counted = [
+                session.execute(heap) if index else None
+                for index, (_, heap) in zip(indexes, statements, strict=True)
+            ]
+            return [
+                (index, through.fetchall()[0] if through else (), heap.fetchall()[0] if heap else ())
+                for index, through, heap in zip(indexes, read, counted, strict=True)
+            ]
 
 
 def _only_through(plan: dict[str, Any]) -> str | None:

@@ -15,6 +15,7 @@ Source: PostgreSQL documentation, F.1 amcheck.
 """
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from threading import Lock
 
 import psycopg
@@ -22,7 +23,7 @@ from psycopg import sql
 from pydantic import Field
 
 from pgdrill.checks.access import Access, opened
-from pgdrill.checks.agreement import Target, count, sums
+from pgdrill.checks.agreement import Target, counts, sums
 from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN, sessions_for, spread
@@ -33,6 +34,16 @@ from pgdrill.relations import Relation, relations
 from pgdrill.unread import Unread, unread
 
 LISTED = 20
+# Indexes of at most so many pages share round trips, so many at a time: most are of catalogs, and empty.
+SMALL = 64
+BATCH = 50
+# Pages of indexes that take longer to check than a session to open; amcheck looks every row up.
+WORTH = 512
+_REINDEX = "check the same indexes in production with pg_amcheck --heapallindexed; REINDEX CONCURRENTLY mends them there"
+_COUNT = (
+    "rows may be missing: restore an older recovery point, and count these tables in production;"
+    " a REINDEX before that would hide the loss"
+)
 INVALID = "marked invalid"
 SYSTEM = "of a catalog or TOAST, without amcheck"
 
@@ -113,21 +124,26 @@ class _Pass:
         self.tables: dict[int, Relation] = {}
         self.there: set[str] = set()
         self.counted: dict[int, int] = {}
-        self.jobs: deque[Target] = deque()
+        self.jobs: deque[list[Target]] = deque()
+        self.left = 0
         self.lock = Lock()
 
     def run(self) -> Indexes:
         refused = self.access.damage
         sessions = 1
         try:
-            self.plan(self.access.session)
-            sessions = sessions_for(self.access.session, sum(target.pages for target in self.jobs))
+            targets = self.plan(self.access.session)
+            self.left = len(targets)
+            self.jobs.extend(self.grouped(targets))
+            sessions = sessions_for(self.access.session, sum(target.pages for target in targets), worth=WORTH)
         except psycopg.Error as error:
             refused = unread(error, self.access.session)
         spread(self.server, self.name, self.jobs, self.do, sessions=sessions)
         return Indexes(unread=refused, indexes=self.indexes)
 
-    def plan(self, session: Connection) -> None:
+    def plan(self, session: Connection) -> list[Target]:
+        """Note every index; return those that are to be checked, the largest first."""
+        targets = []
         self.tables = {relation.oid: relation for relation in relations(session)}
         schema = self.access.schema
         self.there = {
@@ -157,7 +173,23 @@ class _Pass:
                 # In this order the last one is the smallest, which is the one that a count goes through.
                 self.counted[target.table] = target.oid
             if not index.how:
-                self.jobs.append(target)
+                targets.append(target)
+        return targets
+
+    def grouped(self, targets: list[Target]) -> Iterator[list[Target]]:
+        """Group small indexes that amcheck can read; a partial one may belong to a table of any size."""
+        small: list[Target] = []
+        for target in targets:
+            table = self.tables.get(target.table)
+            if not self.access.schema or target.pages > SMALL or target.predicate or (table and table.hidden):
+                yield [target]
+                continue
+            small.append(target)
+            if len(small) == BATCH:
+                yield small
+                small = []
+        if small:
+            yield small
 
     def uncheckable(self, target: Target) -> str:
         if not target.valid:
@@ -172,24 +204,54 @@ class _Pass:
             return SYSTEM
         return "" if target.keys else "on an expression, without amcheck"
 
-    def do(self, session: Connection, target: Target, final: bool) -> None:
-        self.server.progress(f"{self.name}: index {target}, {len(self.jobs)} to go")
+    def do(self, session: Connection, job: list[Target], final: bool) -> None:
+        self.server.progress(f"{self.name}: index {job[0]}, {self.left} to go")
+        if len(job) == 1:
+            self.alone(session, job[0], final)
+            return
+        try:
+            self.together(session, job)
+        except psycopg.Error:
+            # One bad index must not hide the others; what the session does not survive, the next one goes on after.
+            self.jobs.extend([target] for target in job)
+
+    def together(self, session: Connection, job: list[Target]) -> None:
+        """Check many small indexes in a few round trips."""
+        with session.pipeline():
+            for answer in [session.execute(self.amcheck(target)) for target in job]:
+                answer.fetchall()
+        counted = [target for target in job if self.counted.get(target.table) == target.oid]
+        mismatches: dict[int, str] = {}
+        if counted:
+            found = counts(self.server, session, [self.tables[target.table] for target in counted])
+            mismatches = {target.oid: what for target, what in zip(counted, found, strict=True)}
+        for target in job:
+            self.note(
+                target, Index(pages=target.pages, how="amcheck", mismatch=mismatches.get(target.oid, ""))
+            )
+
+    def alone(self, session: Connection, target: Target, final: bool) -> None:
         how, why, mismatch, problem = "amcheck" if self.access.schema else "sums", "", "", None
         try:
             if self.access.schema:
                 session.execute(self.amcheck(target))
                 if self.counted.get(target.table) == target.oid:
-                    mismatch = count(self.server, session, self.tables[target.table])
+                    (mismatch,) = counts(self.server, session, [self.tables[target.table]])
             else:
                 why, mismatch = sums(self.server, session, self.tables[target.table], target)
         except psycopg.Error as error:
             problem = unread(error, session)
             if problem.canceled and not final:
                 return
+        self.note(
+            target,
+            Index(pages=target.pages, how="not" if why else how, why=why, problem=problem, mismatch=mismatch),
+        )
+
+    def note(self, target: Target, index: Index) -> None:
         with self.lock:
-            self.indexes[str(target)] = Index(
-                pages=target.pages, how="not" if why else how, why=why, problem=problem, mismatch=mismatch
-            )
+            self.indexes[str(target)] = index
+            self.left -= 1
 
     def amcheck(self, target: Target) -> sql.Composed:
         function = "gin_index_check" if target.method == "gin" else "bt_index_check"
@@ -223,12 +285,7 @@ def judge(fact: IndexFact, case: Case) -> Judgement:
     if damage:
         verdict = Verdict.FAILED
         reason = named(damage)
-        hint = "check the same indexes in production with pg_amcheck --heapallindexed; REINDEX CONCURRENTLY mends them there"
-        if any(index.mismatch for _, _, index in found):
-            hint = (
-                "rows may be missing: restore an older recovery point, and count these tables in production;"
-                " a REINDEX before that would hide the loss"
-            )
+        hint = _COUNT if any(index.mismatch for _, _, index in found) else _REINDEX
     elif unproved:
         verdict = Verdict.INCONCLUSIVE
         reason = f"not checked: {named(unproved)}"

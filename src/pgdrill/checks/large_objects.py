@@ -11,7 +11,7 @@ Source: PostgreSQL documentation, 35.4 Server-side Functions of large objects; 5
 import psycopg
 from pydantic import Field
 
-from pgdrill.checks.access import opened
+from pgdrill.checks.access import readable
 from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN
@@ -60,11 +60,11 @@ def measure(server: Server, case: Case) -> LargeObjectFact:
         known = done.get(name, Objects())
         if known.done or server.clock.remaining() < 2 * MARGIN:
             continue
-        with opened(server, name) as access:
+        with readable(server, name) as session:
             try:
-                done[name] = _read(server, access.session, name, known)
+                done[name] = _read(server, session, name, known)
             except psycopg.Error as error:
-                refused = known.unread | {CATALOG: unread(error, access.session)}
+                refused = known.unread | {CATALOG: unread(error, session)}
                 done[name] = known.model_copy(update={"unread": refused, "done": True})
     return LargeObjectFact(complete=all(name in done and done[name].done for name in names), databases=done)
 

@@ -17,7 +17,7 @@ J = TypeVar("J")
 # Seconds kept back at the end of a step: for a statement to be canceled, and what was done to be written down.
 MARGIN = 5.0
 SESSIONS = 8
-# Pages that take longer to read than a session to open.
+# Pages that take longer to read than a session to open, where each is read once.
 WORTH_A_SESSION = 4096
 
 
@@ -68,7 +68,10 @@ def spread(
             raise failure
 
 
-def sessions_for(session: Connection, pages: int) -> int:
-    """Return half of the server's parallel workers, which follow its processors; fewer for little to do."""
+def sessions_for(session: Connection, pages: int, *, worth: int = WORTH_A_SESSION) -> int:
+    """Return half of the server's parallel workers, which follow its processors; fewer for little to do.
+
+    `worth` is how many pages take longer to examine than a session to open.
+    """
     workers = session.execute("SELECT current_setting('max_parallel_workers')::int / 2").fetchall()[0][0]
-    return max(1, min(SESSIONS, int(workers), pages // WORTH_A_SESSION))
+    return max(1, min(SESSIONS, int(workers), pages // worth))

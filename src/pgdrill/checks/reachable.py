@@ -54,7 +54,7 @@ def measure(server: Server, _case: Case) -> ReachableFact:
 def _ask(server: Server, database: str) -> Answer:
     asked = server.clock.at()
     try:
-        with server.session(database) as session:
+        with server.login(database) as session:
             login = server.clock.at()
             session.execute("SELECT count(*) FROM pg_catalog.pg_class").fetchone()
             answered = server.clock.at()

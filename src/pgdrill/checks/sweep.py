@@ -7,7 +7,6 @@ is written down as ranges, and the next call goes on from there.
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -215,12 +214,14 @@ class _Pass:
     def do(self, session: Connection, job: list[Piece], final: bool) -> None:
         share = 100 * self.swept // self.total if self.total else 0
         self.server.progress(f"{self.name}: {job[0].name}, {share} % of {self.total} pages swept")
-        if len(job) > 1:
-            with suppress(psycopg.Error):
-                self.together(session, job)
-                return
-        for piece in job:
-            self.alone(session, piece, final)
+        if len(job) == 1:
+            self.alone(session, job[0], final)
+            return
+        try:
+            self.together(session, job)
+        except psycopg.Error:
+            # One bad heap must not hide the others; what the session does not survive, the next one goes on after.
+            self.jobs.extend([piece] for piece in job)
 
     def together(self, session: Connection, job: list[Piece]) -> None:
         """Sweep many small heaps in one round trip."""
@@ -248,7 +249,7 @@ class _Pass:
                 ("found", piece.verify, self.verification),
                 ("rows", piece.read and not self.heaps[piece.name].unread, self.reading),
             ):
-                if not wanted or session.closed:
+                if not wanted:
                     continue
                 try:
                     with session.transaction():
