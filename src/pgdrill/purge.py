@@ -19,7 +19,16 @@ from pgdrill.snapshots import Snapshot
 from pgdrill.store import Store
 
 # What lies in the evidence bucket below the name of a database; see store.py.
-RECORDS = ("seals", "witness", "drills", "references", "evidence", "recoveries")
+RECORDS = (
+    "seals",
+    "witness",
+    "drills",
+    "references",
+    "skipped",
+    "exports",
+    "evidence",
+    "recoveries",
+)
 
 
 class Kind(StrEnum):
@@ -154,9 +163,9 @@ def _deleted(cell: Cell, chosen: Snapshot) -> bool:
 def _objects(cell: Cell) -> Iterator[Doomed]:
     databases = [database.name for database in cell.plan.databases]
     places = [(cell.store, f"{kind}/{database}/") for database in databases for kind in RECORDS]
+    places.append((cell.store, "inventory/"))
     if cell.place.archive_bucket:
-        prefixes = [cell.plan.point_prefix(database) for database in cell.plan.databases]
-        places += [(cell.archive(), prefix) for prefix in prefixes]
+        places.append((cell.archive(), f"{PREFIX}-{cell.plan.stack.suffix}-"))
     for store, prefix in places:
         if count := store.count(prefix):
             why = f"{count} objects and versions of them"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner, Result
 
-from pgdrill import conduct, purge
+from pgdrill import conduct, exports, purge
 from pgdrill.cell import Cell
 from pgdrill.cli import app
 from pgdrill.lab.lab import Lab
@@ -160,6 +160,19 @@ def test_what_is_in_the_making_is_asked_for_again_until_it_is_gone(production: P
     assert purge.find(production.cell) == []
     assert any("InvalidDBInstanceState" in text for text in told)
     assert any("InvalidDBSnapshotState" in text for text in told)
+
+
+def test_an_export_under_way_is_ended_before_its_snapshot_goes(production: Production) -> None:
+    production.point = production.take()
+    production.lab.door.set_faults({"latency": {"export": 60}})
+    task = exports.start(production.cell, production.point, ())
+    assert ("export under way", task) in listed(command("--dry-run", "--json"))["found"]
+    result = command("--yes", "--json")
+    production.lab.door.clear_faults()
+    assert (result.exit_code, listed(result)["left"]) == (0, set())
+    ended = production.cell.exports.find(task)
+    assert ended is not None
+    assert ended.status == "CANCELED"
 
 
 def test_what_cannot_be_deleted_is_told_and_does_not_keep_the_others(production: Production) -> None:
