@@ -3,25 +3,21 @@
 The same calls would make it in AWS. Nothing here knows that it talks to a lab; the endpoint comes from outside.
 """
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from pgdrill.lab import buckets
 from pgdrill.model import Model
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_rds import RDSClient
-    from mypy_boto3_s3 import S3Client
 
 SUFFIX = "lab"
 TAGS = {"Environment": "lab", "Owner": "you", "CostCenter": "none", "ManagedBy": "pgdrill"}
 MAC_KEY = f"alias/pgdrill-{SUFFIX}-mac"
 STORAGE_KEY = f"alias/pgdrill-{SUFFIX}-storage"
-EXPORTS_KEPT = 30  # days; what S3 removes is gone a day later at the latest
-# What either cell needs of the other; evidence stays where it was made, since it is a chain of its own.
-REPLICATED = ("seals", "witness", "references", "drills", "inventory")
 NETWORKS = {"production": "10.10.0.0/16", "drill": "10.20.0.0/16"}
 
 Clients = Callable[[str, str], Any]
@@ -72,7 +68,14 @@ def make(clients: Clients, region: str, dr_region: str, *, family: str) -> tuple
     with ThreadPoolExecutor(max_workers=2) as pool:
         primary, dr = pool.map(lambda name: _world(clients, name, family), (region, dr_region))
     for here, there in ((primary, dr), (dr, primary)):
-        _replicate(clients("s3", here.region), clients("iam", here.region), here, there)
+        buckets.replicate(
+            clients("s3", here.region),
+            clients("iam", here.region),
+            f"pgdrill-{SUFFIX}-replication-{here.region}",
+            buckets=(here.evidence_bucket, there.evidence_bucket),
+            keys=(here.storage_key, there.storage_key),
+            tags=TAGS,
+        )
     return primary, dr
 
 
@@ -84,14 +87,14 @@ def _world(clients: Clients, region: str, family: str) -> World:
     storage_key = _key(kms, STORAGE_KEY, "encrypts databases, snapshots and evidence")
     bucket, archive = (f"pgdrill-{SUFFIX}-{purpose}-{region}" for purpose in ("evidence", "archive"))
     for name in (bucket, archive):
-        _bucket(s3, name, region, storage_key)
-    _expire(s3, archive)
+        buckets.make(s3, name, region, storage_key, TAGS)
+    buckets.expire(s3, archive)
     networks = {purpose: _network(ec2, rds, region, purpose, family) for purpose in NETWORKS}
     return World(
         region=region,
         evidence_bucket=bucket,
         archive_bucket=archive,
-        export_role=_export_role(iam, region, archive, storage_key),
+        export_role=buckets.export_role(iam, f"pgdrill-{SUFFIX}-export-{region}", archive, storage_key, TAGS),
         mac_key=mac_key,
         storage_key=storage_key,
         **networks,
@@ -104,101 +107,6 @@ def _key(kms: "KMSClient", alias: str, purpose: str, **kind: Any) -> str:
     key = kms.create_key(Description=purpose, Tags=tags, **kind)["KeyMetadata"]
     kms.create_alias(AliasName=alias, TargetKeyId=key["KeyId"])
     return key["Arn"]
-
-
-def _bucket(s3: "S3Client", name: str, region: str, key: str) -> None:
-    configuration: Any = {"LocationConstraint": region}
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration=configuration)
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    everything: Any = dict.fromkeys(
-        ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
-    )
-    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=everything)
-    rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
-    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
-    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": _tags()})
-
-
-def _expire(s3: "S3Client", bucket: str) -> None:
-    """Let exports go after 30 days, their older versions and what was never uploaded whole as well."""
-    rule: Any = {
-        "ID": "exports",
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "Expiration": {"Days": EXPORTS_KEPT},
-        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-    }
-    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
-
-
-def _export_role(iam: Any, region: str, bucket: str, key: str) -> str:
-    """Make the role that RDS writes exports under; return its ARN. IAM has no regions, so its name has one."""
-    name = f"pgdrill-{SUFFIX}-export-{region}"
-    trust = _policy({"Principal": {"Service": "export.rds.amazonaws.com"}, "Action": "sts:AssumeRole"})
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust), Tags=_tags())["Role"]
-    arn = f"arn:aws:s3:::{bucket}"
-    files = {
-        "Action": [
-            "s3:PutObject*",
-            "s3:GetObject*",
-            "s3:ListBucket",
-            "s3:DeleteObject*",
-            "s3:GetBucketLocation",
-        ],
-        "Resource": [arn, f"{arn}/*"],
-    }
-    keys = {"Action": ["kms:GenerateDataKey*", "kms:Decrypt", "kms:DescribeKey"], "Resource": key}
-    iam.put_role_policy(
-        RoleName=name, PolicyName="write-exports", PolicyDocument=json.dumps(_policy(files, keys))
-    )
-    return str(role["Arn"])
-
-
-def _replicate(s3: "S3Client", iam: Any, here: World, there: World) -> None:
-    """Let S3 carry to the other cell what it needs to drill copies and to know of this one; not the evidence."""
-    source, target = (f"arn:aws:s3:::{world.evidence_bucket}" for world in (here, there))
-    name = f"pgdrill-{SUFFIX}-replication-{here.region}"
-    trust = _policy({"Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"})
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust), Tags=_tags())["Role"]
-    allowed = _policy(
-        {"Action": ["s3:GetReplicationConfiguration", "s3:ListBucket"], "Resource": source},
-        {
-            "Action": [
-                "s3:GetObjectVersionForReplication",
-                "s3:GetObjectVersionAcl",
-                "s3:GetObjectVersionTagging",
-            ],
-            "Resource": f"{source}/*",
-        },
-        {"Action": ["s3:ReplicateObject", "s3:ReplicateTags"], "Resource": f"{target}/*"},
-        {"Action": "kms:Decrypt", "Resource": here.storage_key},
-        {"Action": "kms:Encrypt", "Resource": there.storage_key},
-    )
-    iam.put_role_policy(RoleName=name, PolicyName="replicate", PolicyDocument=json.dumps(allowed))
-    rules: Any = [
-        {
-            "ID": prefix,
-            "Priority": number,
-            "Status": "Enabled",
-            "Filter": {"Prefix": f"{prefix}/"},
-            "DeleteMarkerReplication": {"Status": "Disabled"},
-            "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
-            "Destination": {
-                "Bucket": target,
-                "EncryptionConfiguration": {"ReplicaKmsKeyID": there.storage_key},
-            },
-        }
-        for number, prefix in enumerate(REPLICATED, start=1)
-    ]
-    s3.put_bucket_replication(
-        Bucket=here.evidence_bucket, ReplicationConfiguration={"Role": role["Arn"], "Rules": rules}
-    )
-
-
-def _policy(*statements: dict[str, Any]) -> dict[str, Any]:
-    """Return a policy that allows what its statements say."""
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **one} for one in statements]}
 
 
 def _network(ec2: Any, rds: "RDSClient", region: str, purpose: str, family: str) -> Network:
