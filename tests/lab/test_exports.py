@@ -153,6 +153,16 @@ def test_five_exports_run_at_a_time_one_of_each_snapshot_until_they_are_cancelle
         rds.delete_db_snapshot(DBSnapshotIdentifier=name)
 
 
+def test_the_archive_lets_exports_go_after_thirty_days_with_all_that_versioning_keeps(
+    production: Production,
+) -> None:
+    bucket = production.lab.world().archive_bucket
+    (rule,) = production.lab.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert (rule["Status"], rule["Filter"], rule["Expiration"]["Days"]) == ("Enabled", {"Prefix": ""}, 30)
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1
+    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 1
+
+
 def test_an_export_lies_where_rds_puts_it(production: Production, task: ExportTask) -> None:
     assert (task.id, task.status, task.progress) == (production.point.id, "COMPLETE", 100)
     assert task.failure == ""
@@ -260,3 +270,19 @@ def test_the_point_of_a_slot_is_exported_judged_and_then_left_alone(production: 
     assert [one.task.id for one in ended.concluded if one.task.id == name] == [name]
     again = exports.tend(cell, database, now)
     assert (again.started, again.under_way, again.concluded) == ((), (), ())
+
+
+def test_an_export_that_the_end_of_the_lab_cut_off_has_failed_and_leaves_no_server(
+    production: Production,
+) -> None:
+    lab = production.lab
+    lab.door.set_faults({"stuck": [{"identifier": "cut-off", "status": "IN_PROGRESS"}]})
+    lab.client("rds").start_export_task(**request(production, ExportTaskIdentifier="cut-off"))
+    clusters = lab.directory / "rds" / "exports"
+    until(lambda: exports.find(production.cell, production.database, "cut-off").status == "IN_PROGRESS")
+    assert len(list(clusters.iterdir())) == 1
+    lab.down(keep=True)
+    lab.up()
+    (task,) = lab.client("rds").describe_export_tasks(ExportTaskIdentifier="cut-off")["ExportTasks"]
+    assert (task["Status"], task["FailureCause"]) == ("FAILED", "An unknown internal error occurred.")
+    assert list(clusters.iterdir()) == []
