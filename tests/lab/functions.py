@@ -47,6 +47,8 @@ def machine(lab: Lab, name: str, states: dict[str, Any], *, role: str = ROLE) ->
 def execute(lab: Lab, machine_arn: str, given: Any = None) -> Any:
     """Run a state machine to its end and return its description."""
     client = lab.client("stepfunctions")
-    started = client.start_execution(stateMachineArn=machine_arn, input=json.dumps(given))["executionArn"]
+    started = client.start_execution(
+        stateMachineArn=machine_arn, input=json.dumps(given, ensure_ascii=False)
+    )["executionArn"]
     until(lambda: client.describe_execution(executionArn=started)["status"] != "RUNNING")
     return client.describe_execution(executionArn=started)

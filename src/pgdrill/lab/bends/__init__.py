@@ -5,7 +5,7 @@ Applied in the daemon before it serves. Each module's first sentence says what t
 
 from collections.abc import Callable
 
-from pgdrill.lab.bends import conditions, deliveries, denials, handler_errors, rds_policies
+from pgdrill.lab.bends import conditions, deliveries, denials, handler_errors, payloads, rds_policies, tasks
 from pgdrill.lab.rds.service import Rds
 
 # Grafts on one function are applied in this order, the last outermost.
@@ -15,6 +15,8 @@ ALL: tuple[Callable[[Rds], None], ...] = (
     rds_policies.apply,
     handler_errors.apply,
     deliveries.apply,
+    tasks.apply,
+    payloads.apply,
 )
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from contextvars import Context
+from functools import lru_cache
 from typing import Any
 
 import boto3
@@ -51,8 +52,12 @@ def client(name: str, region: str, role: str, service: str, *, source: str) -> A
     Raises:
         NotAllowed: the role does not trust the service.
     """
-    key, secret, token = _take(role, service, source) if app.AUTH else ("test", "test", None)
-    return boto3.session.Session(key, secret, token).client(
+    return _client(name, region, *(_take(role, service, source) if app.AUTH else ("test", "test", "")))
+
+
+@lru_cache(maxsize=256)
+def _client(name: str, region: str, key: str, secret: str, token: str) -> Any:
+    return boto3.session.Session(key, secret, token or None).client(
         name,  # type: ignore[call-overload] # the caller's choice
         region_name=region,
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],
@@ -63,7 +68,7 @@ def client(name: str, region: str, role: str, service: str, *, source: str) -> A
 def _take(role: str, service: str, source: str) -> tuple[str, str, str]:
     """Return the credentials of a session of a role that is there and trusts the service."""
     account, name = get_account_id(), role.rpartition("/")[2]
-    found = iam._roles.get_scoped(account, None, name)  # noqa: SLF001 # as its own services do
+    found = iam._roles.get_scoped(account, None, name)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
     if found is None or not _trusts(found["AssumeRolePolicyDocument"], role, service, source):
         raise NotAllowed(f"{service} is not authorized to assume role {role}")
     digest = hashlib.sha256(f"{role} {source}".encode()).hexdigest()
@@ -77,7 +82,7 @@ def _take(role: str, service: str, source: str) -> tuple[str, str, str]:
         "AccountId": account,
         "PrincipalType": "AssumedRole",
     }
-    sts.register_session(key, taken)  # type: ignore[no-untyped-call]
+    sts.register_session(key, taken)
     return key, secret, token
 
 
