@@ -1,16 +1,20 @@
 """The command line: mounts the commands, and is the one place where an error becomes a message and a status.
 
+A command's module is imported when it is asked for: each needs something that takes long to load, boto3 or psycopg
+or Jinja, and none needs all of it.
 Exit status: 0 passed, 1 failed, 2 not runnable as asked, 3 inconclusive, 130 interrupted.
 """
 
 import importlib
 import sys
-from typing import Annotated
+from collections import UserDict
+from typing import Annotated, Any
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
 from pgdrill import __version__
-from pgdrill.cli.context import err
 from pgdrill.errors import DrillError
 
 
@@ -19,8 +23,54 @@ def _exit(status: object, **_: object) -> None:
     raise typer.Exit(status if isinstance(status, int) else 0)
 
 
+# The module of each command, in the order of `--help`. Groups have an `app`, others `register(app)` themselves.
+_MODULES = {
+    "verify": "verify",
+    "fingerprint": "fingerprint",
+    "compare": "fingerprint",
+    "recover": "recover",
+    "purge": "purge",
+    "doctor": "doctor",
+    "demo": "demo",
+    "drill": "drill",
+    "point": "point",
+    "export": "export",
+    "check": "check",
+    "evidence": "evidence",
+    "ledger": "ledger",
+    "seal": "seal",
+    "plan": "plan",
+    "lab": "lab",
+}
+
+
+class _Commands(UserDict[str, Any]):
+    """The commands by name, each imported when it is looked up."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(_MODULES))
+
+    def __getitem__(self, name: str) -> Any:
+        if self.data[name] is None:
+            module = importlib.import_module(f"pgdrill.cli.{_MODULES[name]}")
+            alone = typer.Typer(callback=_root)
+            if hasattr(module, "register"):
+                module.register(alone)
+            else:
+                alone.add_typer(module.app, name=name)
+            self.data.update(typer.main.get_group(alone).commands)
+        return self.data[name]
+
+
+class _Late(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()
+
+
 app = typer.Typer(
     name="pgdrill",
+    cls=_Late,
     result_callback=_exit,
     help="Prove that the backups of Amazon RDS for PostgreSQL restore, how fast, and that what comes back is whole.",
     epilog="Exit status: 0 passed, 1 failed, 2 not runnable as asked, 3 inconclusive (not proved, never a pass).",
@@ -29,11 +79,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-# Groups of commands, in the order of `--help`. Each module has an `app`.
-_GROUPS = ("drill", "point", "export", "check", "evidence", "ledger", "seal", "plan", "lab")
-# Modules whose `register(app)` adds single commands.
-_COMMANDS = ("verify", "fingerprint", "recover", "purge", "doctor", "demo")
 
 
 def _version(asked: bool) -> None:
@@ -51,17 +96,13 @@ def _root(
     pass
 
 
-for _name in _COMMANDS:
-    importlib.import_module(f"pgdrill.cli.{_name}").register(app)
-for _name in _GROUPS:
-    app.add_typer(importlib.import_module(f"pgdrill.cli.{_name}").app, name=_name)
-
-
 def main() -> None:
     """Run a command; print an error for the person at 3 a.m.; anything unexpected keeps its traceback."""
     try:
         app()
     except DrillError as error:
+        from pgdrill.cli.context import err  # noqa: PLC0415 # loads the plan, which `--version` does without
+
         err.print(f"pgdrill: {error.message}", style="red", markup=False, soft_wrap=True)
         err.print(f"HINT: {error.hint}", markup=False, soft_wrap=True)
         sys.exit(error.exit_status)

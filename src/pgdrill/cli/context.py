@@ -9,7 +9,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from pydantic import BaseModel
@@ -17,9 +17,11 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from pgdrill.cell import Cell
 from pgdrill.model import JSON, Clock
 from pgdrill.plan import Plan
+
+if TYPE_CHECKING:
+    from pgdrill.cell import Cell
 
 # A step has what a Lambda invocation has, less a minute to write down what it did.
 STEP_BUDGET = 840.0
@@ -63,8 +65,10 @@ def _end(_signal: int, _frame: object) -> NoReturn:
     sys.exit(128 + signal.SIGTERM)
 
 
-def open_cell(plan: Path, cell: Literal["primary", "dr"] = "primary") -> Cell:
+def open_cell(plan: Path, cell: Literal["primary", "dr"] = "primary") -> "Cell":
     """Open one of the plan's two cells. Nothing in it calls the other's region."""
+    from pgdrill.cell import Cell  # noqa: PLC0415 # loads boto3, which half of the commands do without
+
     loaded = Plan.load(plan)
     return Cell.open(loaded, loaded.dr if cell == "dr" else loaded.primary)
 
