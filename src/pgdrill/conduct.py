@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from pydantic import ValidationError
+
 from pgdrill import drill as steps
 from pgdrill.cell import Cell
 from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable
@@ -72,7 +74,7 @@ def resume(cell: Cell, database: str, identifier: str) -> Drill:
     """Return a drill as its last finished step left it.
 
     Raises:
-        NotRunnable: there is no such drill, it is done, or it runs in the other cell.
+        NotRunnable: there is no such drill, it is done, another version began it, or it runs in the other cell.
     """
     body = cell.store.get(_key(database, identifier))
     if body is None:
@@ -80,7 +82,13 @@ def resume(cell: Cell, database: str, identifier: str) -> Drill:
             f"no drill {identifier!r} of database {database!r}",
             hint="list drills with: pgdrill evidence list",
         )
-    drill = Drill.model_validate_json(body)
+    try:
+        drill = Drill.model_validate_json(body)
+    except ValidationError as error:
+        raise NotRunnable(
+            f"drill {identifier!r} was begun by another version of pgdrill",
+            hint=f"continue it with that one, or end it with: pgdrill drill reap --drill {identifier}",
+        ) from error
     if drill.point and drill.point.region != cell.place.region:
         raise NotRunnable(
             f"drill {identifier!r} runs in {drill.point.region}, this is {cell.place.region}",

@@ -5,13 +5,24 @@ Calls nothing in the other region: S3 replicates `inventory/` between the two bu
 
 from datetime import datetime, timedelta
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pgdrill import ledger
 from pgdrill.cell import Cell
 from pgdrill.evidence import archive
 from pgdrill.inventory import Drilled, Inventory
-from pgdrill.state import Drill, Step
+from pgdrill.state import Step
+
+
+class _Point(BaseModel):
+    id: str
+
+
+class _Drill(BaseModel):
+    """As much of a drill's state as matters here: another version of pgdrill may have written the rest."""
+
+    next: str
+    point: _Point | None
 
 
 def gather(cell: Cell, now: datetime) -> Inventory:
@@ -83,8 +94,8 @@ def _restored(cell: Cell, database: str, now: datetime) -> set[str]:
     prefix = f"drills/{database}/"
     oldest = f"{prefix}{now - cell.plan.drill.lease:%Y%m%dt%H%M%S}"
     bodies = [cell.store.get(key) for key in cell.store.keys(prefix, oldest) if key.endswith("/drill.json")]
-    drills = [Drill.model_validate_json(body) for body in bodies if body is not None]
-    return {drill.point.id for drill in drills if drill.point and drill.next is not Step.DONE}
+    drills = [_Drill.model_validate_json(body) for body in bodies if body is not None]
+    return {drill.point.id for drill in drills if drill.point and drill.next != Step.DONE}
 
 
 def _drilled(cell: Cell, database: str) -> Drilled | None:

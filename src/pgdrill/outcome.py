@@ -125,8 +125,8 @@ def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]
         for key in store.keys(f"references/{drill.database}/{point.id}/")
         if not key.endswith(f"/{drill.id}")
     ]
-    known = [_Reference.model_validate_json(body) for body in bodies if body is not None]
-    reference = next((one for one in reversed(known) if one.resource == point.resource), None)
+    known = [_reference(body) for body in bodies if body is not None]
+    reference = next((one for one in reversed(known) if one and one.resource == point.resource), None)
     if reference is None:
         return None, {}
     facts: dict[str, JSON] = {}
@@ -135,6 +135,14 @@ def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]
         if packed is not None:
             facts[measure] = json.loads(gzip.decompress(packed))
     return reference.drill, facts
+
+
+def _reference(body: bytes) -> _Reference | None:
+    """What another version of pgdrill wrote is nothing to compare with."""
+    try:
+        return _Reference.model_validate_json(body)
+    except ValidationError:
+        return None
 
 
 # --------------------------------------------------------------------------------------- isolation

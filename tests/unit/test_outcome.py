@@ -69,3 +69,9 @@ def test_a_seal_in_the_form_of_another_version_is_as_good_as_none() -> None:
     case = Case(checks=Checks(), asked=frozenset({"count"}), before=seal)
     assert case.bracket("count", Count) == Bracket(Count(seen=3), None)
     assert case.bracket("count", Other) == Bracket(None, None)
+
+
+def test_a_reference_of_another_version_is_nothing_to_compare_with() -> None:
+    known = b'{"drill": "d1", "facts": {}, "resource": "db-A"}'
+    assert outcome._reference(known) == outcome._Reference(drill="d1", facts={}, resource="db-A")
+    assert outcome._reference(b'{"drill": "d1", "a_key_of": "another version"}') is None
