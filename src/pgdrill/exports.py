@@ -5,7 +5,7 @@ keeps its conclusion in the evidence bucket, since RDS forgets its tasks and S3 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -41,16 +41,16 @@ class Tended(Model):
 
 
 def identifier(point: str, attempt: int = 1) -> str:
-    """Derive an export's name from its point, so that asking twice starts one; no two points share a name.
+    """Derive an export's name from its point, so that asking twice starts one; no two exports share a name.
 
     RDS wants 1 to 60 letters, digits and single hyphens, and never takes the name of an ended task again.
     """
     if attempt == 1 and len(point) <= LONGEST and _VALID.fullmatch(point):
         return point
+    # What does not fit keeps as much as a person can read, and a digest that tells it from all others.
     digest = sha256(f"{attempt}|{point}".encode()).hexdigest()[:12]
-    readable = re.sub(r"[^a-z0-9]+", "-", point.lower()).strip("-")[: LONGEST - 14].rstrip("-")
-    # An `x` before the digest, where no point has a hyphen, a letter and twelve digits of that kind by its own.
-    return f"{readable if readable[:1].isalpha() else f'e-{readable}'[: LONGEST - 14].rstrip('-')}-x{digest}"
+    readable = re.sub(r"[^a-z0-9]+", "-", f"e-{point.lower()}" if not point[:1].isalpha() else point.lower())
+    return f"{readable[: LONGEST - len(digest) - 2].strip('-')}-x{digest}"
 
 
 def due(
@@ -66,27 +66,38 @@ def due(
     """
     if plan.exports.schedule == "off":
         return []
-    recent: list[tuple[datetime, Snapshot]] = []
-    for snapshot in held:
-        mark = snapshot.mark
-        if (
-            mark
-            and mark.slot
-            and snapshot.usable
-            and not snapshot.copied_from
-            and mark.database == database.name
-        ):
-            slot = slots.named(mark.slot)
-            if mark.suffix == plan.stack.suffix and now - LOOK_BACK <= slot <= now:
-                recent.append((slot, snapshot))
-    recent.sort(key=lambda one: one[0])
-    if plan.exports.schedule == "daily":
-        firsts: dict[object, tuple[datetime, Snapshot]] = {}
-        for slot, snapshot in recent:
-            firsts.setdefault(slot.date(), (slot, snapshot))
-        recent = list(firsts.values())
     known = list(tasks)
-    return [snapshot for _, snapshot in recent if _open(snapshot.arn, known)]
+    points_by_slot = dict(sorted(_scheduled(plan, database, held), key=lambda one: one[0]))
+    if plan.exports.schedule == "daily":
+        done = {slot.date() for slot in _exported(plan, database, known)}
+        first = {slot.date(): slot for slot in reversed(points_by_slot)}
+        wanted = [slot for day, slot in first.items() if day not in done]
+    else:
+        wanted = list(points_by_slot)
+    return [
+        points_by_slot[slot]
+        for slot in sorted(wanted)
+        if now - LOOK_BACK <= slot <= now and _open(points_by_slot[slot].arn, known)
+    ]
+
+
+def _scheduled(
+    plan: Plan, database: DatabasePlan, held: Iterable[Snapshot]
+) -> Iterator[tuple[datetime, Snapshot]]:
+    """Yield our own usable points with their slots; a copy is exported where its original is."""
+    ours = (plan.stack.suffix, database.name)
+    for snapshot in held:
+        mark = snapshot.mark if snapshot.usable and not snapshot.copied_from else None
+        if mark and mark.slot and (mark.suffix, mark.database) == ours:
+            yield slots.named(mark.slot), snapshot
+
+
+def _exported(plan: Plan, database: DatabasePlan, tasks: Iterable[ExportTask]) -> Iterator[datetime]:
+    """Yield the slots whose points are exported or being exported, whether or not they are still there."""
+    for task in tasks:
+        slot = slots.slot_in(plan.point_prefix(database), task.snapshot)
+        if slot and (task.under_way or task.status == COMPLETE):
+            yield slot
 
 
 def _open(arn: str, tasks: Sequence[ExportTask]) -> bool:

@@ -65,14 +65,23 @@ def test_a_day_whose_first_slot_failed_is_exported_by_its_second() -> None:
     assert due([failed, *at(7)]) == ["2026-11-22t07z"]
 
 
+def test_a_day_that_was_exported_is_not_exported_again_by_its_later_points() -> None:
+    before = at(1, 7, 13, 19, day=20)
+    assert due(before, [task(before[0], "COMPLETE")]) == []
+    assert due(before[1:], [task(before[0], "COMPLETE")]) == []
+    assert due(at(7), [task(at(1)[0], "IN_PROGRESS")]) == []
+    assert due(at(7), [task(at(1)[0], "FAILED")]) == ["2026-11-22t07z"]
+
+
 def test_every_slot_is_exported_where_the_plan_says_so_and_none_where_it_says_off() -> None:
     assert due(at(1, 7), schedule="slot") == ["2026-11-22t01z", "2026-11-22t07z"]
     assert due(at(1, 7), schedule="off") == []
 
 
 def test_what_is_older_than_two_days_is_not_made_up_for() -> None:
-    assert due(at(7, day=20)) == []
+    assert due(at(7, 13, day=20)) == []
     assert due(at(13, day=20)) == ["2026-11-20t13z"]
+    assert due(at(7, 13, day=20), schedule="slot") == ["2026-11-20t13z"]
 
 
 @pytest.mark.parametrize(
