@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
 from pgdrill.checks.catalog import CatalogFact
 from pgdrill.export_tasks import COMPLETE, ExportTask
 from pgdrill.exported import Exported
@@ -56,8 +58,15 @@ def judge(
     missing = sorted(certain - set(left_behind.tables) - set(left))
     coverage = f"{len(left_behind.tables)} tables listed, {len(certain)} sealed"
     coverage += f", {len(left_out)} left out by the plan" if left_out else ""
-    if left or missing or left_behind.warnings:
+    if left or left_behind.warnings or (missing and len(sealed) > 1):
         return _incomplete(left, missing, left_behind.warnings, coverage)
+    if missing:
+        return Judgement(
+            verdict=Verdict.INCONCLUSIVE,
+            reason=f"{missing[0]} is not in the export, and only one seal says that production had it",
+            hint="it may have come or gone while the snapshot was taken; a point with a seal on both sides decides",
+            coverage=coverage,
+        )
     if not sealed:
         return Judgement(
             verdict=Verdict.INCONCLUSIVE,
@@ -96,7 +105,11 @@ def sealed_tables(sealed: Seal | None) -> frozenset[str] | None:
     content = sealed.facts.get("catalog") if sealed else None
     if content is None:
         return None
-    objects = CatalogFact.model_validate(content).objects
+    try:
+        objects = CatalogFact.model_validate(content).objects
+    except ValidationError:
+        # Another version of pgdrill wrote it in another form; that is as good as none.
+        return None
     return frozenset(
         ".".join([database, *(_unquoted(part) for part in _NAME.findall(match[1]))])
         for database, entries in objects.items()

@@ -82,6 +82,21 @@ def test_a_table_that_came_or_went_between_the_seals_may_be_missing() -> None:
     assert conclusion.judge(TASK, WHOLE, more, more).verdict is Verdict.FAILED
 
 
+def test_a_table_that_only_one_seal_has_known_leaves_it_open() -> None:
+    more = TABLES | {"shop.public.new"}
+    judged = conclusion.judge(TASK, WHOLE, more)
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert judged.reason == (
+        "shop.public.new is not in the export, and only one seal says that production had it"
+    )
+    assert conclusion.judge(TASK, WHOLE, TABLES).verdict is Verdict.PASSED
+
+
+def test_a_seal_in_a_form_that_is_not_known_is_as_good_as_none() -> None:
+    sealed = Seal(point="p", database="shop", taken_at=NOW, done_at=NOW, facts={"catalog": {"tables": []}})
+    assert conclusion.sealed_tables(sealed) is None
+
+
 def test_the_tables_of_a_seal_are_named_as_in_an_export() -> None:
     entries = [
         "table shop.orders",
