@@ -1,25 +1,26 @@
-"""Measures what the ledger costs production: pgbench without it and with it, and what one beat is made of.
+"""Measures what the ledger costs production: what one beat is made of, and pgbench with a beat and without.
 
-Makes a throw-away cluster, runs pgbench in turn without a beat and with a beat a second, sixty times as often as the
-ledger beats, several rounds, and prints the medians. Run it with `.venv/bin/python bench/ledger.py`.
+Makes a throw-away cluster and lets one pgbench run; every second second has a beat in it, sixty times as often as the
+ledger beats, and is compared with the seconds beside it, so that whatever else the machine does falls on both alike.
+Run it with `make bench`, or alone for SECONDS=600.
 """
 
+import math
 import os
 import re
 import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from psycopg import sql
 
 from pgdrill import ledger
@@ -30,8 +31,7 @@ from pgdrill.lab.tls import Authority
 from pgdrill.model import Clock
 from pgdrill.store import Store
 
-ROUNDS = int(os.environ.get("ROUNDS", "7"))
-SECONDS = int(os.environ.get("SECONDS", "15"))
+SECONDS = int(os.environ.get("SECONDS", "120"))
 BEATS = 200
 PASSWORD = "bench-password"  # noqa: S105  # of a throw-away cluster on loopback
 FULL = """
@@ -73,7 +73,10 @@ def main() -> None:
         ledger.install(master, PASSWORD)
         role = Server(replace(master.address, user=ledger.ROLE), _clock())
         _one_beat(cluster, role)
-        _pgbench(cluster, "-i", "-s", "10", "-q")
+        subprocess.run(  # noqa: S603  # a fixed program, no shell
+            _command(cluster, "-i", "-s", "10", "-q"), capture_output=True, check=True,
+            env=cluster.binaries.environment, **postgres.runner(),
+        )  # fmt: skip
         _race(cluster, role)
     finally:
         cluster.destroy()
@@ -88,7 +91,7 @@ def _one_beat(cluster: Cluster, role: Server) -> None:
     )
     cluster.sql("postgres", "VACUUM FREEZE ANALYZE pgdrill.ledger")
     cluster.sql("postgres", "CHECKPOINT")
-    before, seconds = int(cluster.sql("postgres", WAL)[0][0]), []
+    before, spent, seconds = int(cluster.sql("postgres", WAL)[0][0]), _spent(cluster), []
     for _ in range(BEATS):
         start = time.perf_counter()
         ledger.beat(role, Nowhere(), "bench")
@@ -96,58 +99,53 @@ def _one_beat(cluster: Cluster, role: Server) -> None:
     written = (int(cluster.sql("postgres", WAL)[0][0]) - before) / BEATS
     size = int(cluster.sql("postgres", "SELECT pg_total_relation_size('pgdrill.ledger')")[0][0])
     print(
-        f"one beat: {1000 * statistics.median(seconds):.1f} ms with its connection over TLS, {written:,.0f} bytes of WAL;"
+        f"one beat: {1000 * statistics.median(seconds):.1f} ms with its connection over TLS, of which the server computes"
+        f" {1000 * (_spent(cluster) - spent) / BEATS:.1f} ms; {written:,.0f} bytes of WAL;"
         f" the table with its index: {size / 1e6:.1f} MB",
         flush=True,
     )
 
 
 def _race(cluster: Cluster, role: Server) -> None:
-    """Run both in turn, each round in the other order, so that what drifts falls on both alike."""
-    rates: dict[str, list[float]] = {"without": [], "a beat a second": []}
-    for turn in range(ROUNDS + 1):
-        for name in sorted(rates, reverse=bool(turn % 2)):
-            with nullcontext() if name == "without" else _beating(role):
-                answer = _pgbench(cluster, "-c", "4", "-j", "2", "-T", str(SECONDS), "-n", "-r")
-            found = re.search(r"tps = ([\d.]+)", answer)
-            if found is None:
-                raise ValueError(f"pgbench printed no tps: {answer}")
-            if turn:  # the first round warms the caches
-                rates[name].append(float(found[1]))
-            print(f"\rround {turn}: {name:20}", end="", file=sys.stderr, flush=True)
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    pairs = [beaten / alone - 1 for alone, beaten in zip(*rates.values(), strict=True)]
-    print(f"\r{'':40}\n{os.cpu_count()} cores, {ROUNDS} rounds of {SECONDS} s, pgbench -s 10 -c 4, tps:")
-    for name, value in medians.items():
-        spread = (max(rates[name]) - min(rates[name])) / value
-        print(f"{name:20} {value:10,.1f}  spread {spread:.1%}")
-    print(f"median of the paired differences: {statistics.median(pairs):+.2%}")
+    """Print the median difference between a second with a beat and those beside it, and how sure that is."""
+    rates: list[float] = []
+    command = _command(cluster, "-c", "4", "-j", "2", "-n", "-P", "1", "-T", str(SECONDS))
+    with (
+        ThreadPoolExecutor(1) as pool,
+        subprocess.Popen(  # noqa: S603  # a fixed program, no shell
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=cluster.binaries.environment, **postgres.runner(),
+        ) as running,
+    ):  # fmt: skip
+        if running.stderr is None:
+            raise TypeError("stderr is a pipe")
+        for line in running.stderr:
+            if found := re.search(r"progress: .* s, ([\d.]+) tps", line):
+                rates.append(float(found[1]))
+                if len(rates) % 2:
+                    pool.submit(ledger.beat, role, Nowhere(), "bench").result()
+    with_beat = rates[1:-1:2]
+    beside = [(before + after) / 2 for before, after in zip(rates[::2], rates[2::2], strict=False)]
+    changes = [beaten / alone - 1 for beaten, alone in zip(with_beat, beside, strict=False)]
+    low, middle, high = statistics.quantiles(changes, n=4)
+    # McGill, Tukey and Larsen, Variations of Box Plots: an interval of about 95 % of a median.
+    unsure = 1.57 * (high - low) / math.sqrt(len(changes))
+    print(
+        f"pgbench -s 10 -c 4 on {os.cpu_count()} cores, {SECONDS} s: {statistics.median(beside):,.0f} tps;"
+        f" a second with a beat: {middle:+.1%} ± {unsure:.1%}, so a minute with one: {middle / 60:+.3%}"
+    )
 
 
-@contextmanager
-def _beating(role: Server) -> Iterator[None]:
-    stop = threading.Event()
-
-    def beat() -> None:
-        while not stop.wait(1.0):
-            ledger.beat(role, Nowhere(), "bench")
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _pgbench(cluster: Cluster, *arguments: str) -> str:
+def _command(cluster: Cluster, *arguments: str) -> list[str]:
     program = [str(cluster.binaries.bin / "pgbench"), "-h", str(cluster.sockets), "-p", str(cluster.port)]
-    done = subprocess.run(  # noqa: S603  # a fixed program, no shell
-        [*program, "-U", "rdsadmin", *arguments, "bench"],
-        capture_output=True, text=True, check=True, env=cluster.binaries.environment, **postgres.runner(),
-    )  # fmt: skip
-    return done.stdout
+    return [*program, "-U", "rdsadmin", *arguments, "bench"]
+
+
+def _spent(cluster: Cluster) -> float:
+    """Return the processor seconds of the server, those of sessions that have ended included."""
+    postmaster = psutil.Process(cluster.pid)
+    times = [postmaster.cpu_times(), *(child.cpu_times() for child in postmaster.children())]
+    return sum(one.user + one.system for one in times) + times[0].children_user + times[0].children_system
 
 
 def _clock() -> Clock:
