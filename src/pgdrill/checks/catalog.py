@@ -26,6 +26,17 @@ from pgdrill.model import Damage, Fact, Judgement, Verdict
 from pgdrill.unread import Unread, unread
 
 SERVER = "*"
+# Kinds of what has columns and more of its own: where one is missing it is told before its parts, whose names sort before it.
+_WHOLE = (
+    "table ",
+    "unlogged table ",
+    "partition ",
+    "partitioned table ",
+    "foreign table ",
+    "view ",
+    "materialized view ",
+    "schema ",
+)
 
 
 class CatalogFact(Fact):
@@ -91,6 +102,7 @@ def judge(fact: CatalogFact, case: Case) -> Judgement:
         around = [seal.get(database) for seal in seals]
         # A database that is new or gone is one difference of the server, not one for each of its objects.
         found += bracket.differences(database, objects, around[0], around[1], case)
+    found.sort(key=lambda one: not (one.what == bracket.MISSING and one.name.startswith(_WHOLE)))
     count = sum(len(objects) for objects in fact.objects.values())
     return bracket.judged(
         [one for one in found if not _own(one, fact.role)],

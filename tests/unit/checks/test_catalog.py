@@ -31,6 +31,19 @@ def test_an_object_that_is_missing_or_altered_fails_and_is_named() -> None:
     ]
 
 
+def test_a_missing_table_is_told_before_its_parts() -> None:
+    sealed = fact(
+        shop={"column shop.orders.id": "1", "index shop.orders_pkey": "2", "table shop.orders": "3"}
+    )
+    judgement = CHECK.judge(fact(shop={}), case("catalog", sealed, sealed))
+    assert judgement.reason == "not as in production: object table shop.orders missing and 2 more"
+    assert [one.object for one in judgement.damage] == [
+        "table shop.orders",
+        "column shop.orders.id",
+        "index shop.orders_pkey",
+    ]
+
+
 def test_a_missing_database_is_one_difference() -> None:
     restored = fact(shared={"role r": "1"})
     judgement = CHECK.judge(restored, case("catalog", fact({"database shop": "1", "role r": "1"}, shop=SHOP)))
