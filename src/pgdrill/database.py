@@ -218,9 +218,10 @@ class Server:
         try:
             return self._connect(database, PINNED | _timeout(left) | settings, left)
         except psycopg.OperationalError as error:
+            said = _first_line(error)
             raise Unavailable(
-                f"cannot connect to database {database!r} at {self.address.host}:{self.address.port}: {_first_line(error)}",
-                hint="check that the server runs, that the network lets this host in, and that PGSSLROOTCERT names its CA",
+                f"cannot connect to database {database!r} at {self.address.host}:{self.address.port}: {said}",
+                hint=_remedy(said),
             ) from error
 
     def _left(self) -> float:
@@ -289,6 +290,19 @@ def _timeout(seconds: float) -> dict[str, str]:
 
 def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def _remedy(said: str) -> str:
+    """Return what to look at when libpq cannot connect; it gives no SQLSTATE for what the server answered."""
+    if "no password supplied" in said:
+        return "set PGPASSWORD, or put the password into a password file"
+    if "FATAL:" in said:
+        return (
+            "the server runs and refused: check the user, its password, the database's name and pg_hba.conf"
+        )
+    return (
+        "check that the server runs, that the network lets this host in, and that PGSSLROOTCERT names its CA"
+    )
 
 
 def _first_line(error: psycopg.Error) -> str:
