@@ -116,12 +116,20 @@ def run(cell: Cell, tick: Tick, report: Callable[[str], None]) -> tuple[list[Sna
 
     Raises:
         NotRunnable: nothing was heard of the other cell, or RDS refuses a copy as it was asked for.
-        Broken: a copy ended several times without being done, or none was done for a day.
+        Broken: a copy ended several times without being done, or not all were done within a day.
+        Unavailable: what was asked did not answer for a day.
     """
     started, wait, tries, told = tick(0).now, POLL, Counter[str](), Reply()
     while True:
         clock = tick(wait)
-        done = round_(cell, clock.now)
+        try:
+            done = round_(cell, clock.now)
+        except Unavailable as error:
+            if clock.now - started > PATIENCE:
+                raise
+            report(error.message)
+            wait = min(POLL_MOST, wait * 1.5)
+            continue
         tries.update(done.answers.begun)
         _give_up(cell, done, tries)
         told = Reply(

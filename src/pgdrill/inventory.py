@@ -17,7 +17,7 @@ from pgdrill.snapshots import Quota, Snapshot
 
 # Three of the five-minute rounds in which each cell tells its inventory.
 SILENT_AFTER = timedelta(minutes=15)
-# A copy in flight is ended by the deletion of its source. Nothing copies for longer than this.
+# A copy in flight is ended by the deletion of its source; longer than this none should take.
 LONGEST_COPY = timedelta(days=1)
 
 

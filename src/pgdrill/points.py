@@ -13,10 +13,10 @@ def held(cell: Cell, database: DatabasePlan) -> list[Snapshot]:
     """Return the snapshots of a database in this region, in any state, oldest first.
 
     Those of an earlier instance of the same name are left out, since its data is not this one's. Which instance
-    counts, the running one says, and where there is none, as in the DR region, the newest snapshot.
+    counts, the one that runs in the primary says; in the DR region, and where none runs, the newest snapshot.
     """
     snapshots = cell.snapshots.of(database.instance)
-    instance = cell.rds.instance(database.instance)
+    instance = cell.rds.instance(database.instance) if cell.place == cell.plan.primary else None
     usable = [snapshot for snapshot in snapshots if snapshot.usable]
     resource = instance.resource_id if instance else usable[-1].resource if usable else None
     return [snapshot for snapshot in snapshots if snapshot.resource == resource]

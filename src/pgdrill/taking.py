@@ -187,10 +187,20 @@ def step(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]])
 def run(
     taking: Taking, cell: Cell, checks: Sequence[Check[Any]], tick: Tick, report: Callable[[str], None]
 ) -> Taking:
-    """Call step after step until the point is there. `tick(seconds)` waits and returns the next step's clock."""
+    """Call step after step until the point is there. `tick(seconds)` waits and returns the next step's clock.
+
+    Raises:
+        DrillError: it was not taken; what did not answer was asked again as long as patience lasts.
+    """
     while taking.next is not Step.DONE:
         report(f"{taking.point}: {taking.said or 'sealing ' + taking.database}")
-        taking = step(taking, cell, tick(taking.wait), checks)
+        clock = tick(taking.wait)
+        try:
+            taking = step(taking, cell, clock, checks)
+        except Unavailable as error:
+            if clock.now - taking.begun_at > PATIENCE:
+                raise
+            taking = taking.again(error.message)
     return taking
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgdrill import conduct, copies, exchange, taking, upkeep
+from pgdrill import conduct, copies, drill, exchange, taking, upkeep
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.errors import NotRunnable
@@ -16,11 +16,13 @@ from pgdrill.lab.record import Settings
 from pgdrill.model import Clock, PointKind, Verdict
 from pgdrill.plan import Copies, Stack
 from pgdrill.retention import Reason
+from pgdrill.state import Step
 from tests.lab import labs
-from tests.lab.production import FEW, Production, environment, tick
+from tests.lab.production import FEW, Production, clock, environment, tick
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 HOURS = (1, 7, 13, 19)
+NEWEST = DAY + timedelta(days=1, hours=19)
 QUOTA = 12
 DR = "ap-northeast-1"
 
@@ -69,9 +71,10 @@ def at(moment: datetime) -> Callable[[float], Clock]:
 
 
 def take(production: Production, slot: datetime, cell: Cell | None = None) -> None:
+    """Take the point of a slot and tell of it. Only the one that is drilled needs more than an empty seal."""
     cell = cell or production.cell
     begun = taking.begin(cell.plan, production.database, slot, slot)
-    taking.run(begun, cell, ALL, at(slot), lambda _: None)
+    taking.run(begun, cell, ALL if slot == NEWEST else (), at(slot), lambda _: None)
     tell(cell, slot)
 
 
@@ -89,7 +92,7 @@ def named(day: int, hour: int) -> str:
 
 
 EVERY = [named(day, hour) for day in (0, 1) for hour in HOURS]
-NOW = DAY + timedelta(days=1, hours=19, minutes=5)
+NOW = NEWEST + timedelta(minutes=5)
 
 
 def test_nothing_is_copied_before_anything_was_heard(production: Production) -> None:
@@ -227,15 +230,60 @@ def test_a_source_that_was_deleted_since_it_was_told_of_holds_nothing_up(
         production.lab.client("rds", region).delete_db_snapshot(DBSnapshotIdentifier=gone)
     done = copies.round_(whole, NOW)
     assert (done.answers.gone, done.answers.begun, done.missing) == ((gone,), (), False)
-    take(production, DAY + timedelta(days=1, hours=19))
+    take(production, NEWEST)
     copies.run(whole, at(NOW), lambda _: None)
     assert slots(whole) == EVERY
+
+
+def test_what_is_being_drilled_is_busy_in_both_cells_until_the_drill_must_be_dead(
+    production: Production, whole: Cell
+) -> None:
+    now = datetime.now(UTC)
+    begun = drill.choose(production.begin("oldest"), production.cell, clock())
+    production.cell.store.put(f"drills/shop/{begun.id}/drill.json", begun.model_dump_json().encode())
+    identifier = begun.restored_from().id
+    for cell in (production.cell, whole):
+        assert identifier in exchange.gather(cell, now).busy
+        assert identifier not in exchange.gather(cell, now + timedelta(hours=7)).busy
+    production.cell.store.put(
+        f"drills/shop/{begun.id}/drill.json", begun.to(Step.DONE).model_dump_json().encode()
+    )
+    assert identifier not in exchange.gather(production.cell, now).busy
+
+
+def test_what_rds_does_not_delete_is_left_and_said(production: Production) -> None:
+    refusal = {
+        "action": "DeleteDBSnapshot",
+        "code": "InvalidDBSnapshotState",
+        "message": "not now",
+        "times": 99,
+    }
+    production.lab.door.set_faults({"failures": [refusal]})
+    before = slots(production.cell)
+    kept = upkeep.retain(production.cell, DAY + timedelta(days=60))
+    assert (kept.deleted, len(kept.left)) == ((), len(before) - 1)
+    assert {message.topic for message in kept.reply.messages} == {"point not deleted"}
+    assert slots(production.cell) == before
+
+
+def test_rds_that_does_not_answer_for_a_while_ends_neither_a_point_nor_a_copy(
+    production: Production, whole: Cell
+) -> None:
+    target = f"pgdrill-lab-shop-{named(1, 19).lower()}"
+    for region in (None, DR):
+        production.lab.client("rds", region).delete_db_snapshot(DBSnapshotIdentifier=target)
+    silence = {"action": "DescribeDBSnapshots", "code": "InvalidDBSnapshotState", "times": 3}
+    production.lab.door.set_faults({"failures": [silence]})
+    take(production, NEWEST)
+    production.lab.door.set_faults({"failures": [silence]})
+    copies.run(whole, at(NOW), lambda _: None)
+    assert slots(production.cell) == slots(whole) == EVERY
 
 
 def test_two_suffixes_delete_nothing_of_each_other(production: Production) -> None:
     plan = production.plan.model_copy(update={"stack": Stack(suffix="other")})
     other = replace(production.cell, plan=plan)
-    take(production, DAY + timedelta(days=1, hours=19), other)
+    take(production, NEWEST, other)
     far = DAY + timedelta(days=60)
     assert upkeep.retain(other, far, dry_run=True).deleted == ()
     doomed = upkeep.retain(production.cell, far, dry_run=True).deleted
