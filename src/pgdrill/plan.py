@@ -148,7 +148,10 @@ class Plan(Section):
 def _problems(error: ValidationError) -> list[str]:
     """Return `key: what` for every problem, with the value where it is not the cause of a missing key."""
     problems = []
+    within = {problem["loc"][0] for problem in error.errors() if len(problem["loc"]) > 1}
     for problem in error.errors():
+        if problem["type"] == "too_short" and problem["loc"][-1] in within:
+            continue  # a table that is there and wrong is not one too few
         key = ".".join(str(part) for part in problem["loc"]) or "plan"
         what = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":

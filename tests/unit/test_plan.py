@@ -76,6 +76,13 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
     )
 
 
+def test_a_database_that_is_wrong_is_not_also_one_too_few(tmp_path: Path) -> None:
+    assert refusal(tmp_path, TEXT.replace('name = "shop"', 'name = "Shop"')) == (
+        "database.0.name: 'Shop' must be 1 to 25 lower-case letters, digits and single hyphens, a letter first,"
+        " no hyphen last"
+    )
+
+
 def test_an_instance_larger_than_allowed_is_refused(tmp_path: Path) -> None:
     text = TEXT + '[drill]\ninstance_class = "db.m5.large"\n'
     assert refusal(tmp_path, text) == (
