@@ -96,6 +96,7 @@ class RecoveryPoint(Model):
     `id` is the snapshot's identifier, or `pitr-<UTC time>` for a moment of the PITR window.
     `recovers_to` is the moment whose data is promised: SnapshotDatabaseTime where RDS gives it, else the
     original creation time (a copy's own creation time says nothing of its data); for PITR the target.
+    `arn` is the snapshot's; of a moment it is that of automated backups which outlived their instance, else None.
     `resource` is the source's DbiResourceId, `usable_at` when a snapshot or copy was there to restore from.
     """
 

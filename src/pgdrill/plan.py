@@ -137,7 +137,7 @@ class Plan(Section):
 
     def recovered(self, database: DatabasePlan, now: datetime) -> str:
         """Return the identifier of an instance that is recovered at a moment and stays; RDS takes 63 characters."""
-        head, time = f"{PREFIX}-{self.stack.suffix}-recovered-", f"{now:%Y%m%d%H%M}"
+        head, time = f"{PREFIX}-{self.stack.suffix}-recovered-", f"{now:%Y%m%d%H%M%S}"
         name = database.name[: 63 - len(head) - len(f"-{time}")].rstrip("-")
         return f"{head}{name}-{time}"
 

@@ -72,19 +72,25 @@ def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
 
 
 def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> RecoveryPoint:
-    window = cell.rds.window(database.instance)
-    instance = cell.rds.instance(database.instance)
+    """Return a moment of the PITR window: that of the instance, or of what outlived the one that is gone."""
     if cell.place == cell.plan.dr:
         raise NotRunnable(
             f"there is no point-in-time recovery in {cell.place.region}, only copies of snapshots",
             hint="choose one of them: latest, or an id from: pgdrill point list --cell dr",
         )
-    if window is None or instance is None:
+    instance = cell.rds.instance(database.instance)
+    windows = {
+        backup.window: backup
+        for backup in cell.backups.of(database.instance)
+        if backup.window and (instance is None or backup.resource == instance.resource_id)
+    }
+    if not windows:
         raise NotRunnable(
             f"instance {database.instance!r} has no point-in-time recovery",
             hint="set its backup retention above 0 and wait for the first automated backup",
         )
-    earliest, latest = window
+    earliest, latest = max(windows, key=lambda window: window[1])
+    backup = windows[earliest, latest]
     # RDS restores to whole seconds; the one before is always inside what was asked for.
     target = (moment or latest).replace(microsecond=0)
     if not earliest <= target <= latest:
@@ -93,17 +99,19 @@ def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> R
             f" {earliest.isoformat()} to {latest.isoformat()}",
             hint="choose a moment inside it; RDS ships its log every 5 minutes, so the window ends that far back",
         )
+    source = instance or backup
     return RecoveryPoint(
         id=f"pitr-{target:%Y%m%dt%H%M%Sz}",
         kind=PointKind.PITR,
         region=cell.rds.region,
         source=database.instance,
-        resource=instance.resource_id,
+        resource=backup.resource,
+        arn=None if instance else backup.arn,
         recovers_to=target,
-        engine_version=instance.engine_version,
-        storage_gb=instance.storage_gb,
-        encrypted=instance.encrypted,
-        kms_key=instance.kms_key,
+        engine_version=source.engine_version,
+        storage_gb=source.storage_gb,
+        encrypted=source.encrypted,
+        kms_key=source.kms_key,
     )
 
 

@@ -127,9 +127,12 @@ class Rds:
         return list(answer["DBInstanceAutomatedBackups"])
 
     def window(self, source: str) -> tuple[datetime, datetime] | None:
-        """Return the PITR window (earliest, latest) of an instance; None where it has none."""
+        """Return the PITR window (earliest, latest) of an instance; None where it has none.
+
+        Backups that outlived an earlier instance of the same name are not its own.
+        """
         for backup in self._automated_backups(source):
-            window = backup.get("RestoreWindow", {})
+            window = backup.get("RestoreWindow", {}) if backup.get("Status") != "retained" else {}
             if "EarliestTime" in window and "LatestTime" in window:
                 return window["EarliestTime"].astimezone(UTC), window["LatestTime"].astimezone(UTC)
         return None
@@ -261,8 +264,9 @@ def restore_call(
         "Tags": [{"Key": key, "Value": value} for key, value in sorted((tags | held.tags()).items())],
     }
     if point.kind is PointKind.PITR:
-        which = {
-            "SourceDBInstanceIdentifier": point.source,
+        # Backups that outlived their instance are not found by its name any more.
+        source = {"SourceDbiResourceId": point.resource} if point.arn else {}
+        which = (source or {"SourceDBInstanceIdentifier": point.source}) | {
             "TargetDBInstanceIdentifier": held.instance,
             "RestoreTime": point.recovers_to,
         }

@@ -1,8 +1,9 @@
 """`pgdrill recover` against a lab: the command that is typed on the day, in both regions."""
 
 import json
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,22 @@ def test_a_plan_that_cannot_hand_over_is_refused_before_anything_is_made(
         "secret 'shop/nothing' cannot be read: ResourceNotFoundException",
     ]
     assert recovered(production.cell) == before
+
+
+def test_what_outlived_a_deleted_production_is_recovered_to_its_last_moment(production: Production) -> None:
+    """The last test of the file, since it deletes production as somebody did by mistake."""
+    production.execute("INSERT INTO orders VALUES (1001, 0)")
+    # A moment is restored to its whole second, and an idle instance is seldom archived.
+    whole = datetime.now(UTC) + timedelta(seconds=1)
+    time.sleep(1)
+    production.beat()
+    until(lambda: (seen := production.cell.rds.window("shop-production")) is not None and seen[1] > whole)
+    production.lab.client("rds").delete_db_instance(
+        DBInstanceIdentifier="shop-production", SkipFinalSnapshot=True, DeleteAutomatedBackups=False
+    )
+    until(lambda: production.cell.rds.instance("shop-production") is None)
+    result = run("--point", "restorable", "--yes", "--json")
+    assert result.exit_code == 0, result.output
+    over = json.loads(result.stdout)
+    assert over["verdict"] == "passed"
+    assert count(over) == 1001

@@ -10,7 +10,15 @@ from tests.unit.aws import REGION, scripted
 
 ARN = f"arn:aws:rds:{REGION}:000000000000:auto-backup:ab-1"
 TEMPORARY = "pgdrill-lab-drill-shop"
-BACKUP = Backup(arn=ARN, source=TEMPORARY, resource="db-1", status="retained")
+BACKUP = Backup(
+    arn=ARN,
+    source=TEMPORARY,
+    resource="db-1",
+    status="retained",
+    engine_version="15.18",
+    storage_gb=20,
+    encrypted=True,
+)
 
 
 def described(**changes: Any) -> dict[str, Any]:
@@ -19,6 +27,9 @@ def described(**changes: Any) -> dict[str, Any]:
         "DBInstanceIdentifier": TEMPORARY,
         "DbiResourceId": "db-1",
         "Status": "retained",
+        "EngineVersion": "15.18",
+        "AllocatedStorage": 20,
+        "Encrypted": True,
     }
     return {"DBInstanceAutomatedBackups": [entry | changes]}
 

@@ -6,7 +6,7 @@ import pytest
 
 from pgdrill.errors import Broken, Busy, DrillError, NotOurs, NotRunnable, Unavailable
 from pgdrill.model import Lease, PointKind, Recovered, RecoveryPoint, Shape
-from pgdrill.rds import Instance, Rds, lease_of
+from pgdrill.rds import Instance, Rds, lease_of, restore_call
 from tests.unit.aws import REGION, scripted
 from tests.unit.plans import plan
 
@@ -273,3 +273,31 @@ def test_the_windows_of_an_instance_are_read() -> None:
     instance = Rds(client).instance("shop-production")
     assert instance is not None
     assert (instance.backup_window, instance.maintenance_window) == ("18:00-18:30", "sun:19:30-sun:20:00")
+
+
+@pytest.mark.parametrize(
+    ("arn", "source"),
+    [
+        (None, {"SourceDBInstanceIdentifier": "shop-production"}),
+        ("arn:aws:rds:r:0:auto-backup:ab-1", {"SourceDbiResourceId": "db-1"}),
+    ],
+    ids=["of an instance", "of what outlived it"],
+)
+def test_a_moment_is_asked_for_where_its_backups_are(arn: str | None, source: dict[str, str]) -> None:
+    moment = POINT.model_copy(update={"kind": PointKind.PITR, "arn": arn, "resource": "db-1"})
+    place = plan().primary.place
+    method, parameters = restore_call(moment, LEASE, place, SHAPE, {})
+    assert method == "restore_db_instance_to_point_in_time"
+    assert {key: value for key, value in parameters.items() if key.startswith("Source")} == source
+    assert parameters["RestoreTime"] == NOW
+
+
+def test_the_window_of_an_earlier_instance_of_the_same_name_is_not_its_own() -> None:
+    client, script = scripted("rds")
+    early, late = NOW.replace(hour=1), NOW.replace(hour=2)
+    entries = [
+        {"Status": status, "RestoreWindow": {"EarliestTime": early, "LatestTime": latest}}
+        for status, latest in (("retained", NOW), ("active", late))
+    ]
+    script.add_response("describe_db_instance_automated_backups", {"DBInstanceAutomatedBackups": entries})
+    assert Rds(client).window("shop-production") == (early, late)

@@ -16,7 +16,7 @@ from tests.unit.evidence.drills import drilled
 from tests.unit.plans import SMALL, plan
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
-INSTANCE = "pgdrill-lab-recovered-shop-202611220600"
+INSTANCE = "pgdrill-lab-recovered-shop-20261122060000"
 MISSED = Finding(check="rpo", verdict=Verdict.FAILED, reason="9 h would have been lost, objective 7 h")
 DAMAGED = Finding(check="heap", verdict=Verdict.FAILED, reason="1 page contradicts itself")
 UNREAD = Finding(check="rows", verdict=Verdict.INCONCLUSIVE, reason="1 table was not read")
@@ -100,9 +100,9 @@ def test_a_plan_without_a_secret_for_the_master_user_is_refused(cell: Cell) -> N
 @pytest.mark.parametrize(
     ("suffix", "name", "identifier"),
     [
-        ("lab", "shop", "pgdrill-lab-recovered-shop-202611220600"),
-        ("a" * 15, "b" * 25, f"pgdrill-{'a' * 15}-recovered-{'b' * 16}-202611220600"),
-        ("a" * 15, "b" * 15 + "-cd", f"pgdrill-{'a' * 15}-recovered-{'b' * 15}-202611220600"),
+        ("lab", "shop", "pgdrill-lab-recovered-shop-20261122060000"),
+        ("a" * 15, "b" * 25, f"pgdrill-{'a' * 15}-recovered-{'b' * 14}-20261122060000"),
+        ("a" * 15, "b" * 13 + "-cd", f"pgdrill-{'a' * 15}-recovered-{'b' * 13}-20261122060000"),
     ],
 )
 def test_the_name_of_a_recovered_instance_keeps_to_what_rds_takes(
