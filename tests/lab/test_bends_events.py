@@ -1,14 +1,18 @@
 """Events reach a bus in another region, and state machines, as the role of the target may; else the dead-letter queue."""
 
 import json
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from pgdrill.lab.bends import schedules
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
-from tests.lab.labs import MakeLab
-from tests.lab.roles import ACCOUNT, Role, allow
+from tests.lab.functions import machine
+from tests.lab.labs import MakeLab, until
+from tests.lab.roles import ACCOUNT, Role, Statement, allow
 
 HOME, DR = "ap-southeast-1", "ap-northeast-1"
 BUS = f"arn:aws:events:{DR}:{ACCOUNT}:event-bus/between"
@@ -103,3 +107,72 @@ def test_the_bare_emulator_forwards_nothing(unbent: Lab) -> None:
     send(unbent)
     assert received(unbent, arrived, DR) == []
     assert received(unbent, lost, HOME) == []
+
+
+ASKED = json.dumps(
+    {
+        "now": "<aws.scheduler.scheduled-time>",
+        "by": "<aws.scheduler.schedule-arn>",
+        "attempt": "<aws.scheduler.attempt-number>",
+        "id": "<aws.scheduler.execution-id>",
+    }
+)
+
+
+def schedule(lab: Lab, name: str, *may: Statement) -> tuple[str, str]:
+    """Let a schedule, due long ago, start a state machine; return the machine's ARN and its dead-letter queue's URL."""
+    runs = Role(lab, f"{name}-runs", service="states.amazonaws.com")
+    arn = machine(lab, name, {"Only": {"Type": "Succeed"}}, role=runs.arn)
+    starts = Role(lab, f"{name}-starts", *may, service="scheduler.amazonaws.com")
+    lost, lost_arn = queue(lab, f"{name}-lost", HOME)
+    target = {"Arn": arn, "RoleArn": starts.arn, "Input": ASKED, "DeadLetterConfig": {"Arn": lost_arn}}
+    lab.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression="at(2026-11-22T06:00:00)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=target,
+    )
+    return arn, lost
+
+
+def started(lab: Lab, arn: str) -> list[Any]:
+    """Return the inputs of a state machine's executions."""
+    states = lab.client("stepfunctions")
+    executions = states.list_executions(stateMachineArn=arn)["executions"]
+    arns = [execution["executionArn"] for execution in executions]
+    return [json.loads(states.describe_execution(executionArn=each)["input"]) for each in arns]
+
+
+def test_a_schedule_tells_its_own_time_and_starts_what_its_role_may(lab: Lab, unbent: Lab) -> None:
+    arn, _ = schedule(lab, "may", allow("states:StartExecution"))
+    refused, lost = schedule(lab, "may-not", allow("states:StartExecution", f"{arn}-other"))
+    bare, _ = schedule(unbent, "bare")
+    until(lambda: bool(started(lab, arn) and started(unbent, bare)))
+    (given,) = started(lab, arn)
+    assert re.fullmatch(r"[0-9a-f-]{36}", given.pop("id"))
+    assert given == {
+        "now": "2026-11-22T06:00:00Z",
+        "by": f"arn:aws:scheduler:{HOME}:{ACCOUNT}:schedule/default/may",
+        "attempt": "1",
+    }
+    until(lambda: bool(received(lab, lost, HOME)))
+    assert started(lab, refused) == []
+    assert started(unbent, bare) == [json.loads(ASKED)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "last"),
+    [
+        ("at(2026-11-22T06:00:00)", "2026-11-22T06:00:00"),
+        ("cron(0 */6 * * ? *)", "2026-11-23T12:00:00"),
+        ("cron(30 17 * * ? *)", "2026-11-23T17:30:00"),
+        ("cron(0 3 ? * SUN *)", "2026-11-22T03:00:00"),
+        ("cron(0 3 1 * ? *)", "2026-11-01T03:00:00"),
+        ("rate(5 minutes)", "2026-11-23T17:27:30"),
+    ],
+)
+def test_the_occasion_is_the_last_that_the_expression_names(expression: str, last: str) -> None:
+    made = datetime(2026, 11, 20, 0, 2, 30, tzinfo=UTC).timestamp()
+    now = datetime(2026, 11, 23, 17, 30, 4, tzinfo=UTC)
+    found = schedules.occasion({"ScheduleExpression": expression, "CreationDate": made}, now)
+    assert found == datetime.fromisoformat(f"{last}+00:00")

@@ -8,8 +8,9 @@ import pytest
 
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
-from tests.lab.functions import deploy, execute, invoke, machine
+from tests.lab.functions import archive, deploy, execute, invoke, machine
 from tests.lab.labs import MakeLab
+from tests.lab.roles import ACCOUNT, Role, allow
 
 RAISES = """
 class Busy(Exception):
@@ -95,3 +96,79 @@ def test_what_the_runtime_finds_wrong_has_its_own_name(
     payload = invoke(lab, name, {})
     assert payload["errorType"] == kind
     assert re.fullmatch(message, payload["errorMessage"])
+
+
+def test_a_function_has_its_zip_and_the_runtime_and_nothing_of_the_host(lab: Lab, unbent: Lab) -> None:
+    source = "import {module}\ndef handler(event, context): return {module}.__name__"
+    for module, there in (("psycopg", False), ("pgdrill", False), ("ministack", False), ("boto3", True)):
+        for each in (lab, unbent):
+            deploy(each, module, source.format(module=module))
+            answer = invoke(each, module)
+            assert (answer == module) == (there or each is unbent), f"{module}: {answer}"
+    assert invoke(lab, "psycopg")["errorType"] == "Runtime.ImportModuleError"
+
+
+ENVIRONMENT = "import os\ndef handler(event, context): return dict(os.environ)"
+
+
+def test_a_function_has_lambda_s_environment_and_its_own(lab: Lab, unbent: Lab) -> None:
+    for each in (lab, unbent):
+        deploy(each, "environment", ENVIRONMENT, Environment={"Variables": {"PLAN": "s3://plan"}})
+    found = invoke(lab, "environment")
+    assert (found["PLAN"], found["AWS_LAMBDA_FUNCTION_NAME"]) == ("s3://plan", "environment")
+    assert found["AWS_ENDPOINT_URL"] == lab.environment["AWS_ENDPOINT_URL"]
+    host = {"MINISTACK_REGION", "STATE_DIR", "PERSIST_STATE", "DOCKER_HOST"}
+    assert host & found.keys() == set()
+    assert host & invoke(unbent, "environment").keys() == host
+
+
+LIMITS = """
+def handler(event, context):
+    return context.memory_limit_in_mb, context.get_remaining_time_in_millis(), context.invoked_function_arn
+"""
+
+
+def test_a_function_knows_its_memory_and_time(lab: Lab) -> None:
+    arn = deploy(lab, "limits", LIMITS, MemorySize=512, Timeout=7)
+    memory, remaining, own = invoke(lab, "limits")
+    assert (memory, own) == (512, arn)
+    assert 6000 < remaining <= 7000
+    lab.client("lambda").update_function_configuration(FunctionName="limits", MemorySize=1024, Timeout=3)
+    memory, remaining, _ = invoke(lab, "limits")
+    assert memory == 1024
+    assert remaining <= 3000
+
+
+def test_what_runs_is_what_was_deployed_last_or_published(lab: Lab) -> None:
+    deploy(lab, "versions", "handler = lambda event, context: 'first'")
+    client = lab.client("lambda")
+    assert invoke(lab, "versions") == "first"
+    version = client.publish_version(FunctionName="versions")["Version"]
+    changed = archive(main="handler = lambda event, context: 'second'")
+    client.update_function_code(FunctionName="versions", ZipFile=changed)
+    assert invoke(lab, "versions") == "second"
+    assert invoke(lab, f"versions:{version}") == "first"
+
+
+def test_a_function_acts_as_its_role(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.up(Settings(auth=True))
+    role = Role(lab, "acts", allow("s3:ListBucket"), service="lambda.amazonaws.com")
+    source = """
+import boto3
+def handler(event, context):
+    who = boto3.client("sts").get_caller_identity()["Arn"]
+    boto3.client("s3").list_objects_v2(Bucket=event)
+    boto3.client("rds").describe_db_instances()
+    return who
+"""
+    deploy(lab, "acts", source, role=role.arn)
+    bucket = lab.world().evidence_bucket
+    failed = invoke(lab, "acts", bucket)
+    assert failed["errorType"] == "ClientError"
+    assert (
+        "assumed-role/acts/acts is not authorized to perform: rds:DescribeDBInstances"
+        in failed["errorMessage"]
+    )
+    role.may(allow(["s3:ListBucket", "rds:DescribeDBInstances"]))
+    assert invoke(lab, "acts", bucket) == f"arn:aws:sts::{ACCOUNT}:assumed-role/acts/acts"

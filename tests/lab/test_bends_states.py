@@ -210,3 +210,30 @@ def test_an_execution_does_not_start_with_a_larger_input(lab: Lab) -> None:
     arn = machine(lab, "small", {"Only": {"Type": "Succeed"}}, role=role.arn)
     with pytest.raises(states.exceptions.ClientError, match=r"ValidationException.*262144"):
         states.start_execution(stateMachineArn=arn, input=json.dumps("x" * 262_143))
+
+
+ITEMS = {"a": [1, 2, 3]}
+DISTRIBUTED = {
+    "Type": "Map",
+    "Items": "{% $states.input.a %}",
+    "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Double",
+        "States": {"Double": {"Type": "Pass", "Output": "{% $states.input * 2 %}", "End": True}},
+    },
+    "End": True,
+}
+
+
+def test_a_distributed_map_takes_its_items_in_jsonata(lab: Lab, unbent: Lab) -> None:
+    assert output(run(lab, "spread", DISTRIBUTED, given=ITEMS)) == [2, 4, 6]
+    bare = run(unbent, "spread", DISTRIBUTED, given=ITEMS)
+    assert bare.get("output") != "[2, 4, 6]"
+
+
+def test_what_the_lab_does_not_serve_of_a_distributed_map_fails(lab: Lab) -> None:
+    ended = run(lab, "batched", DISTRIBUTED | {"ItemBatcher": {"MaxItemsPerBatch": 2}}, given=ITEMS)
+    assert (ended["error"], ended["cause"]) == (
+        "States.Runtime",
+        "The lab does not serve ItemBatcher of a distributed Map",
+    )

@@ -5,7 +5,18 @@ Applied in the daemon before it serves. Each module's first sentence says what t
 
 from collections.abc import Callable
 
-from pgdrill.lab.bends import conditions, deliveries, denials, handler_errors, payloads, rds_policies, tasks
+from pgdrill.lab.bends import (
+    conditions,
+    deliveries,
+    denials,
+    deployments,
+    handler_errors,
+    maps,
+    payloads,
+    rds_policies,
+    schedules,
+    tasks,
+)
 from pgdrill.lab.rds.service import Rds
 
 # Grafts on one function are applied in this order, the last outermost.
@@ -14,9 +25,12 @@ ALL: tuple[Callable[[Rds], None], ...] = (
     conditions.apply,
     rds_policies.apply,
     handler_errors.apply,
+    deployments.apply,
     deliveries.apply,
+    schedules.apply,
     tasks.apply,
     payloads.apply,
+    maps.apply,
 )
 
 
