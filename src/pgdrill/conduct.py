@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from pgdrill import drill as steps
 from pgdrill.cell import Cell
 from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable
+from pgdrill.evidence.record import Purpose
 from pgdrill.model import Clock, Lease
-from pgdrill.state import Drill, Purpose, Step, after_error
+from pgdrill.state import Drill, Step, after_error
 
 Tick = Callable[[float], Clock]
 Report = Callable[[Drill, str], None]
