@@ -1,4 +1,4 @@
-"""The only module that calls S3: one bucket of objects that are written once and never changed.
+"""The only module that calls S3: one bucket of objects, written once and never changed but for what is in flight.
 
 What lies where, below the bucket:
     seals/<database>/<time>-<phase>-<point>.json           facts of production around a recovery point
@@ -7,6 +7,7 @@ What lies where, below the bucket:
     references/<database>/<point>/<drill>                  drills that read a point whole and passed
     skipped/<database>/<time>.json                         drills that were due while the plan froze them
     exports/<database>/<task>.json                         what an export came to
+    inventory/<region>.json                                what a cell has, for the other one; overwritten
     evidence/<database>/<drill>/...                        what an auditor reads
     recoveries/<database>/<drill>/hand-over.json           what was handed over, and what was left to do
 """
