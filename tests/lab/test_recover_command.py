@@ -1,6 +1,8 @@
 """`pgdrill recover` against a lab: the command that is typed on the day, in both regions."""
 
 import json
+import re
+import shlex
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -176,6 +178,32 @@ def test_the_lost_region_is_lost_indeed(production: Production, service: str, ca
 def test_a_moment_cannot_be_recovered_where_there_are_only_copies(production: Production) -> None:
     result = run("--cell", "dr", "--point", "restorable", "--yes")
     assert str(result.exception) == (f"there is no point-in-time recovery in {DR}, only copies of snapshots")
+
+
+def test_a_recovery_that_was_refused_half_way_stays_and_goes_on(production: Production) -> None:
+    before = recovered(production.cell)
+    failure = {"action": "ModifyDBInstance", "code": "AccessDenied", "message": "no", "times": 1}
+    production.lab.door.set_faults({"failures": [failure]})
+    result = run("--yes")
+    (stays,) = recovered(production.cell) - before
+    assert str(result.exception) == f"cannot set the password of '{stays}': AccessDenied: no"
+    told = re.search(rf"{stays} stays as it is; go on with: pgdrill recover (.*)\n", result.stderr)
+    assert told is not None
+    resumed = run(*shlex.split(told[1]), "--json")
+    assert resumed.exit_code == 0, resumed.output
+    over = json.loads(resumed.stdout)
+    assert (over["instance"], over["verdict"]) == (stays, "passed")
+    again = run(*shlex.split(told[1]))
+    assert str(again.exception) == f"drill '{over['drill']}' is done"
+
+
+def test_a_drill_is_not_resumed_as_a_recovery(production: Production) -> None:
+    begun = production.begin()
+    key = f"drills/shop/{begun.id}/drill.json"
+    production.cell.store.put(key, begun.model_dump_json().encode())
+    result = run("--resume", begun.id)
+    assert str(result.exception) == f"'{begun.id}' is a drill, not a recovery"
+    assert str(run("--accept").exception) == "--accept is for a recovery that did not pass"
 
 
 def test_a_plan_that_cannot_hand_over_is_refused_before_anything_is_made(

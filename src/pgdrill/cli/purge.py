@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from pgdrill import purge
 from pgdrill.cell import Cell
@@ -83,9 +81,6 @@ def _show(title: str, things: list[Thing], console: Console = out) -> None:
     if not things:
         return
     console.print(f"{title}:", style="bold", markup=False)
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for _ in range(4):
-        table.add_column(overflow="fold")
     for thing in things:
-        table.add_row(*(escape(text) for text in (thing.region, thing.kind, thing.id, thing.why)))
-    console.print(table)
+        said = f"  {thing.region}  {thing.kind} {thing.id}: {thing.why}"
+        console.print(said, markup=False, soft_wrap=True)

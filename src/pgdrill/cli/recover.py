@@ -16,6 +16,7 @@ from pgdrill.cli.context import (
     JsonOption,
     PlanOption,
     clock,
+    end_on_sigterm,
     err,
     out,
     print_json,
@@ -150,6 +151,7 @@ def _said(value: object) -> str:
 
 
 def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
+    end_on_sigterm()
     err.print(f"recovery {begun.id}", markup=False)
     with Progress(err) as progress:
         try:
@@ -157,7 +159,7 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
         except NotHandedOver:
             _tell(cell, begun)
             raise
-        except (DrillError, KeyboardInterrupt):
+        except (DrillError, KeyboardInterrupt, SystemExit):
             _stays(cell, begun)
             raise
         progress.stages(done)
