@@ -347,7 +347,11 @@ def test_events_are_allowed_by_source(lab: Lab, unbent: Lab, role: Role) -> None
 def test_an_alias_is_allowed_by_its_key(lab: Lab, unbent: Lab) -> None:
     for each, passes in (lab, True), (unbent, False):
         key = each.world().mac_key
-        mac: dict[str, Any] = {"KeyId": "alias/pgdrill-lab-mac", "Message": b"nonce", "MacAlgorithm": "HMAC_SHA_256"}
+        mac: dict[str, Any] = {
+            "KeyId": "alias/pgdrill-lab-mac",
+            "Message": b"nonce",
+            "MacAlgorithm": "HMAC_SHA_256",
+        }
         role = Role(each, "deriver", allow("kms:GenerateMac", key))
         assert (refusal(role.client("kms"), "generate_mac", **mac) is None) == passes
         role.may(allow("kms:GenerateMac", StringEquals={"kms:RequestAlias": mac["KeyId"]}))
@@ -355,3 +359,36 @@ def test_an_alias_is_allowed_by_its_key(lab: Lab, unbent: Lab) -> None:
     alias = key.rpartition("key/")[0] + "alias/pgdrill-lab-mac"
     alone = Role(lab, "by-alias", allow("kms:GenerateMac", alias))
     assert refusal(alone.client("kms"), "generate_mac", **mac) is not None
+
+
+def through(service: str) -> dict[str, dict[str, str]]:
+    return {"StringEquals": {"kms:ViaService": f"{service}.{HOME}.amazonaws.com"}}
+
+
+def test_an_object_takes_the_key_of_its_bucket(lab: Lab, unbent: Lab) -> None:
+    for each, asked in (lab, True), (unbent, False):
+        world = each.world()
+        put = {"Bucket": world.evidence_bucket, "Key": "drills/1", "Body": b"{}"}
+        role = Role(each, "keeper", allow("s3:PutObject"))
+        client = role.client("s3")
+        said = refusal(client, "put_object", **put)
+        assert (said is not None) == asked
+        if said is not None:
+            assert f"kms:GenerateDataKey on resource: {world.storage_key} because" in said
+        role.may(allow("s3:PutObject"), allow("kms:GenerateDataKey", world.storage_key, **through("s3")))
+        assert refusal(client, "put_object", **put) is None
+        role.may(allow("s3:GetObject"), allow("kms:GenerateDataKey", world.storage_key))
+        get = {"Bucket": world.evidence_bucket, "Key": "drills/1"}
+        assert (refusal(client, "get_object", **get) is not None) == asked
+
+
+def test_a_secret_takes_its_key(lab: Lab, unbent: Lab) -> None:
+    for each, asked in (lab, True), (unbent, False):
+        key = each.world().storage_key
+        each.client("secretsmanager").create_secret(Name="shop/pgdrill", SecretString="{}", KmsKeyId=key)
+        role = Role(each, "reader", allow("secretsmanager:GetSecretValue"))
+        client = role.client("secretsmanager")
+        assert (refusal(client, "get_secret_value", SecretId="shop/pgdrill") is not None) == asked
+        via = through("secretsmanager")
+        role.may(allow("secretsmanager:GetSecretValue"), allow("kms:Decrypt", key, **via))
+        assert refusal(client, "get_secret_value", SecretId="shop/pgdrill") is None

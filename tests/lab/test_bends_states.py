@@ -237,3 +237,18 @@ def test_what_the_lab_does_not_serve_of_a_distributed_map_fails(lab: Lab) -> Non
         "States.Runtime",
         "The lab does not serve ItemBatcher of a distributed Map",
     )
+
+
+def test_a_version_runs_what_was_published(lab: Lab, unbent: Lab) -> None:
+    for each, says in (lab, "old"), (unbent, "new"):
+        role = Role(each, "published", service=ASSUMED)
+        states = each.client("stepfunctions")
+        arn = machine(
+            each, "published", {"Only": {"Type": "Pass", "Output": "old", "End": True}}, role=role.arn
+        )
+        version = states.publish_state_machine_version(stateMachineArn=arn)["stateMachineVersionArn"]
+        definition = json.loads(states.describe_state_machine(stateMachineArn=arn)["definition"])
+        definition["States"]["Only"]["Output"] = "new"
+        states.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
+        assert output(execute(each, arn)) == "new"
+        assert output(execute(each, version)) == says

@@ -11,11 +11,13 @@ from pgdrill.lab.bends import (
     denials,
     deployments,
     handler_errors,
+    key_use,
     maps,
     payloads,
     rds_policies,
     schedules,
     tasks,
+    versions,
 )
 from pgdrill.lab.rds.service import Rds
 
@@ -23,6 +25,7 @@ from pgdrill.lab.rds.service import Rds
 ALL: tuple[Callable[[Rds], None], ...] = (
     denials.apply,
     conditions.apply,
+    key_use.apply,
     rds_policies.apply,
     handler_errors.apply,
     deployments.apply,
@@ -30,6 +33,7 @@ ALL: tuple[Callable[[Rds], None], ...] = (
     schedules.apply,
     tasks.apply,
     payloads.apply,
+    versions.apply,
     maps.apply,
 )
 
