@@ -110,7 +110,9 @@ def _finding(check: Check[Any], case: Case, measured: Measured | None) -> Findin
             check=check.name,
             verdict=Verdict.INCONCLUSIVE,
             reason=f"could not be measured: {error}" if error else "was not measured",
-            hint=f"see what the check needs with: pgdrill check explain {check.name}",
+            hint=f"see what the check needs with: pgdrill check explain {check.name}"
+            if error
+            else "the time was up before its turn: give the examination more",
             seconds=measured.seconds if measured else 0.0,
         )
     judgement = check.judge(measured.fact, case)

@@ -257,7 +257,9 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
         kept=outlook.retention(cell.plan),
         findings=findings,
         verdict=verdict,
-        verdict_reason=_reason(verdict, findings, drill.restored_from().id),
+        verdict_reason=_reason(
+            verdict, findings, drill.restored_from().id, compared="sweep" in known.references
+        ),
         coverage=next((f.coverage for f in findings if f.check == "rows"), ""),
         examined=_examined(sweep),
         facts={ref.key: ref.sha256 for ref in drill.facts if ref.sha256},
@@ -320,17 +322,27 @@ def _stopped(problem: Problem, findings: tuple[Finding, ...]) -> tuple[Finding, 
         if finding.check == "reachable":
             told.append(Finding(check="reachable", **stopped.model_dump()))
         elif finding.verdict is Verdict.INCONCLUSIVE and finding.reason == "was not measured":
-            told.append(finding.model_copy(update={"reason": f"not measured: {problem.message}"}))
+            told.append(finding.model_copy(update={"reason": f"not measured: {problem.message}", "hint": ""}))
         else:
             told.append(finding)
     return tuple(told)
 
 
-def _reason(verdict: Verdict, findings: tuple[Finding, ...], point: str) -> str:
-    """Return the sentence under the verdict: the first finding that made it what it is."""
+def _reason(verdict: Verdict, findings: tuple[Finding, ...], point: str, *, compared: bool) -> str:
+    """Return the sentence under the verdict: the first finding that made it what it is.
+
+    A pass says what it rests on: whole is only what another restore of the point holds as well.
+    """
+    passed = {finding.check for finding in findings if finding.verdict is Verdict.PASSED}
+    if verdict is Verdict.PASSED and "rows" not in passed:
+        return f"restored from {point}: {len(passed)} checks passed; its content was not asked for"
+    if verdict is Verdict.PASSED and compared:
+        return f"restored from {point} and whole: {len(passed)} checks passed"
     if verdict is Verdict.PASSED:
-        passed = sum(finding.verdict is Verdict.PASSED for finding in findings)
-        return f"restored from {point} and whole: {passed} checks passed"
+        return (
+            f"restored from {point} and read whole: {len(passed)} checks passed;"
+            " a second drill of this point compares its content with this one's"
+        )
     told = [f"{finding.check}: {finding.reason}" for finding in findings if finding.verdict is verdict]
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
     return f"{told[0]}{more}"

@@ -300,8 +300,11 @@ def judge(fact: ConstraintFact, _case: Case) -> Judgement:
     if damage:
         verdict = Verdict.FAILED
         reason = named(damage)
+        catalog = any(one.unread and one.unread.damage for one in fact.databases.values())
         hint = (
-            "run the same query in production: if it holds there, the backup is wrong; if not, production is"
+            "the catalog itself is damaged: restore another recovery point; see what `heap` says of pg_catalog"
+            if catalog
+            else "check the same constraint in production: if it holds there, the backup is wrong; if not, production is"
         )
     elif unproved:
         verdict = Verdict.INCONCLUSIVE

@@ -94,7 +94,18 @@ def _checks(found: Sequence[Finding]) -> RenderableType:
     wrong = [
         finding for finding in _urgent(found) if finding.verdict in {Verdict.FAILED, Verdict.INCONCLUSIVE}
     ]
-    return Group(table, *(_explained(finding) for finding in wrong))
+    return Group(table, *(_explained(finding) for finding in _folded(wrong)))
+
+
+def _folded(wrong: Sequence[Finding]) -> list[Finding]:
+    """Join findings that say the very same, so that one cause is read once and does not scroll away."""
+    joined: dict[tuple[Verdict, str, str, str], Finding] = {}
+    for finding in wrong:
+        key = (finding.verdict, finding.reason, finding.hint, finding.check if finding.damage else "")
+        known = joined.get(key)
+        check = f"{known.check}, {finding.check}" if known else finding.check
+        joined[key] = finding.model_copy(update={"check": check})
+    return list(joined.values())
 
 
 def trend(past: Sequence[Summary]) -> Table:

@@ -52,10 +52,14 @@ def create(lab: Lab, cell: Cell, name: str, tick: Tick) -> Address:
 
 
 def install_ledger(lab: Lab, database: DatabasePlan, master: Address, clock: Clock) -> None:
-    """Make the secret of the plan and the role that it names."""
+    """Make the secrets of the plan, and the role that the first of them names."""
     password = secrets.token_urlsafe(24)
-    entry = {"username": ledger.ROLE, "password": password}
-    lab.client("secretsmanager").create_secret(Name=database.secret, SecretString=json.dumps(entry))
+    entries = {database.secret: (ledger.ROLE, password)}
+    if database.master_secret:
+        entries[database.master_secret] = (master.user, master.password)
+    for name, (user, word) in entries.items():
+        text = json.dumps({"username": user, "password": word})
+        lab.client("secretsmanager").create_secret(Name=name, SecretString=text)
     ledger.install(Server(master, clock), password, role=ledger.ROLE)
 
 

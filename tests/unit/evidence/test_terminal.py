@@ -99,6 +99,18 @@ def test_what_was_not_measured_is_told_as_that() -> None:
     assert "No check was run." in text
 
 
+def test_one_cause_of_many_findings_is_told_once() -> None:
+    """Where a restore never came up, the same sentence a dozen times would hide what it says."""
+    same = [
+        Finding(check=name, verdict=Verdict.INCONCLUSIVE, reason="not measured: it did not start")
+        for name in ("rows", "heap", "indexes")
+    ]
+    other = Finding(check="reachable", verdict=Verdict.FAILED, reason="it did not start")
+    told = flat(shown(terminal.findings(Verdict.FAILED, [other, *same])))
+    assert told.count("Not measured: it did not start.") == 1
+    assert "rows, heap, indexes: Not measured" in told
+
+
 def test_a_recovery_is_called_one_and_its_instance_stays() -> None:
     text = flat(shown(terminal.drill(drilled(purpose=Purpose.RECOVERY))))
     assert "recovery of shop" in text
