@@ -5,6 +5,7 @@ differ, and botocore reads those from the environment.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -61,6 +62,10 @@ class Cell:
             session=session,
         )
 
+    def client(self, service: str) -> Any:
+        """Make a client of another service in this region, with the patience that all of them have."""
+        return self.session.client(service, region_name=self.place.region, config=_CONFIG)  # type: ignore[call-overload] # the caller's choice
+
     def archive(self) -> Store:
         """Return the bucket that exports are written to in this region.
 
@@ -72,13 +77,11 @@ class Cell:
                 f"the plan names no archive bucket in {self.place.region}",
                 hint='set archive_bucket and export_role of this region in the plan, or exports.schedule = "off"',
             )
-        client = self.session.client("s3", region_name=self.place.region, config=_CONFIG)
-        return Store(client, self.place.archive_bucket)
+        return Store(self.client("s3"), self.place.archive_bucket)
 
     def secret(self, name: str) -> secret.Credentials:
         """Read an entry of this region that exists already."""
-        client = self.session.client("secretsmanager", region_name=self.place.region, config=_CONFIG)
-        return secret.read(client, name)
+        return secret.read(self.client("secretsmanager"), name)
 
     def production(self, database: DatabasePlan, clock: Clock) -> Server:
         """Open production for sealing and beating, as the role of the plan's secret. Never for a drill.

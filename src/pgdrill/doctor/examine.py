@@ -5,7 +5,7 @@ any other error says that it could not be answered, which is never taken for wel
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache
 
 from pgdrill.cell import Cell
 from pgdrill.doctor import databases, regions
@@ -19,7 +19,7 @@ from pgdrill.surroundings import Surroundings
 def examine(cells: Iterable[Cell], asked: Sequence[DatabasePlan], clock: Clock) -> Iterator[Answer]:
     """Yield the answer to every question, region after region, as it comes."""
     for cell in cells:
-        around = Surroundings(cache(partial(cell.session.client, region_name=cell.place.region)))
+        around = Surroundings(cache(cell.client))
         patient = Patient(cell, around, clock)
         for name, question in regions.QUESTIONS.items():
             yield answer(name, question, patient)
