@@ -295,6 +295,38 @@ def test_a_region_that_does_not_answer_is_unknown_and_never_well(
     assert {answer.status for answer in answers} == {Status.UNKNOWN}
 
 
+@pytest.mark.parametrize(
+    ("denied", "status", "said"),
+    [
+        ((), Status.OK, "10 actions allowed to "),
+        (("rds:DeleteDBInstance", "s3:PutObject"), Status.PROBLEM, ""),
+    ],
+    ids=["all", "two denied"],
+)
+def test_permissions_are_those_of_who_asks(
+    production: Production,
+    monkeypatch: pytest.MonkeyPatch,
+    denied: tuple[str, ...],
+    status: Status,
+    said: str,
+) -> None:
+    iam, name = production.lab.client("iam"), f"ann-{len(denied)}"
+    arn = iam.create_user(UserName=name)["User"]["Arn"]
+    statements = [{"Effect": "Allow", "Action": ["rds:*", "s3:*"], "Resource": "*"}]
+    statements += [{"Effect": "Deny", "Action": list(denied), "Resource": "*"}] if denied else []
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=name, PolicyName="operator", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    cell = Cell.open(production.plan)
+    found = examine.answer(
+        "permissions", QUESTIONS["permissions"], Patient(cell, Surroundings(cell.client), clock())
+    )
+    assert found.status is status
+    assert found.value.startswith(said or f"{arn} may not: {', '.join(denied)}")
+
+
 def test_asking_reads_alone_and_all_is_well_again(production: Production) -> None:
     calls: list[tuple[str, dict[str, Any]]] = []
     production.beat()
