@@ -31,7 +31,9 @@ def test_an_axis_of_minutes_is_cut_at_round_minutes() -> None:
 def test_the_phases_follow_each_other_without_a_gap(layout: charts.Layout) -> None:
     picture = charts.timeline(drilled(), torn_down(drilled()), layout)
     assert picture is not None
-    assert [phase.stage for phase in picture.phases] == [stage for stage in Stage if stage is not Stage.HANDED_OVER][1:]
+    assert [phase.stage for phase in picture.phases] == [
+        stage for stage in Stage if stage is not Stage.HANDED_OVER
+    ][1:]
     assert picture.phases[0].x == layout.x(0)
     for before, after in pairwise(picture.phases):
         assert before.ended == after.began
@@ -50,7 +52,9 @@ def test_the_teardown_ends_the_picture_once_the_instance_is_gone() -> None:
 
 def test_a_phase_too_short_to_see_is_drawn_all_the_same() -> None:
     start = drilled().started_at
-    instant = dict.fromkeys(set(Stage) - {Stage.HANDED_OVER}, start) | {Stage.GONE: start + timedelta(hours=9)}
+    instant = dict.fromkeys(set(Stage) - {Stage.HANDED_OVER}, start) | {
+        Stage.GONE: start + timedelta(hours=9)
+    }
     picture = charts.timeline(drilled(stages=instant), None, WIDE)
     assert picture is not None
     assert [phase.width for phase in picture.phases[:-1]] == [WIDE.least] * 6
