@@ -46,6 +46,12 @@ def clock(budget: float = 840.0, ahead: timedelta = timedelta(0)) -> Clock:
     )
 
 
+def looks(count: int) -> Clock:
+    """Return a clock whose time is up after so many looks at it, however fast the machine is."""
+    left = iter([60.0] * count)
+    return Clock(now=datetime.now(UTC), remaining=lambda: next(left, 0.0), budget=60.0)
+
+
 def tick(wait: float) -> Clock:
     time.sleep(min(wait, 1.0))
     return clock()

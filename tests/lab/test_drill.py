@@ -1,6 +1,5 @@
 """A drill of the shop, with one of every kind of object, from its first step to its last: it passes."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock, Stage, Verdict
 from pgdrill.plan import Assertion, Checks
 from pgdrill.state import Drill, Step
-from tests.lab.production import ROWS, Production, environment, tick
+from tests.lab.production import ROWS, Production, environment, looks, tick
 
 TEMPORARY = "pgdrill-lab-drill-shop"
 ASSERTION = Assertion(
@@ -67,23 +66,17 @@ def test_the_last_restorable_moment_passes(production: Production) -> None:
 
 
 def test_an_examination_is_cut_into_steps_that_each_keep_to_their_time(production: Production) -> None:
-    """On a clock that runs 40 times as fast, what takes seconds takes several steps of a minute each."""
     examinations = 0
 
-    def fast(wait: float) -> Clock:
+    def short(wait: float) -> Clock:
         tick(wait)
-        began = time.monotonic()
-        return Clock(
-            now=datetime.now(UTC),
-            remaining=lambda: max(0.0, 60 - 40 * (time.monotonic() - began)),
-            budget=60,
-        )
+        return looks(60)
 
     def report(drill: Drill, text: str) -> None:
         nonlocal examinations
         examinations += drill.next is Step.EXAMINE and not text
 
-    done = conduct.run(production.begin(), production.cell, fast, report)
+    done = conduct.run(production.begin(), production.cell, short, report)
     assert done.verdict is Verdict.PASSED
     assert examinations > 1
 
