@@ -17,16 +17,16 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgdrill import fingerprint
 from pgdrill.checks import indexes, sweep
 from pgdrill.checks.check import Case
+from pgdrill.content import fingerprint
+from pgdrill.content.relations import relations
 from pgdrill.database import Address, Server
 from pgdrill.lab import postgres
 from pgdrill.lab.cluster import Cluster
 from pgdrill.lab.tls import Authority
 from pgdrill.model import Clock
 from pgdrill.plan import Checks
-from pgdrill.relations import relations
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 MB = int(os.environ.get("SIZE", "400"))

@@ -24,12 +24,12 @@ import psutil
 from psycopg import sql
 
 from pgdrill import ledger
+from pgdrill.aws.store import Store
 from pgdrill.database import Address, Server
 from pgdrill.lab import postgres
 from pgdrill.lab.cluster import Cluster
 from pgdrill.lab.tls import Authority
 from pgdrill.model import Clock
-from pgdrill.store import Store
 
 SECONDS = int(os.environ.get("SECONDS", "120"))
 BEATS = 200

@@ -10,17 +10,17 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from pgdrill import secret
-from pgdrill.backups import Backups
+from pgdrill.aws import secret
+from pgdrill.aws.backups import Backups
+from pgdrill.aws.export_tasks import ExportTasks
+from pgdrill.aws.keys import Keys
+from pgdrill.aws.rds import Rds
+from pgdrill.aws.snapshots import Snapshots
+from pgdrill.aws.store import Store
 from pgdrill.database import Address, Server
 from pgdrill.errors import NotRunnable, PlanError
-from pgdrill.export_tasks import ExportTasks
-from pgdrill.keys import Keys
 from pgdrill.model import Clock
 from pgdrill.plan import CellPlan, DatabasePlan, Plan
-from pgdrill.rds import Rds
-from pgdrill.snapshots import Snapshots
-from pgdrill.store import Store
 
 # RDS's quota of calls a second is per account and region; standard mode backs off with jitter on throttles.
 _CONFIG = Config(

@@ -20,9 +20,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pgdrill import drill, ledger, outcome, taking
+from pgdrill import ledger
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
+from pgdrill.drills import drill, outcome
+from pgdrill.drills.state import Drill
 from pgdrill.errors import Broken, DrillError
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Evidence, Trigger
@@ -33,7 +35,7 @@ from pgdrill.lab.lab import Lab
 from pgdrill.ledger import LedgerFact
 from pgdrill.model import Beat, Clock, RecoveryPoint, Verdict
 from pgdrill.plan import DatabasePlan, Plan
-from pgdrill.state import Drill
+from pgdrill.points import taking
 
 BEAT = 0.3
 BEATS = 3

@@ -17,10 +17,10 @@ import psycopg
 from psycopg import sql
 
 from pgdrill import ledger_sql
+from pgdrill.aws.store import Store
 from pgdrill.database import Connection, Server
 from pgdrill.errors import Busy, NotRunnable, Unavailable
 from pgdrill.model import Beat, Fact, Model, Moment, RecoveryPoint, Rpo
-from pgdrill.store import Store
 
 # Every instance has this database, and the ledger is the instance's, not one application's.
 DATABASE = "postgres"

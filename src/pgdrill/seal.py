@@ -13,13 +13,13 @@ from typing import Any, Literal
 import psycopg
 from pydantic import ValidationError
 
+from pgdrill.aws.store import Store
 from pgdrill.checks.check import Case, Check
+from pgdrill.content.relations import qualified
 from pgdrill.database import Server
 from pgdrill.errors import Unavailable
 from pgdrill.model import Clock, Model, Moment, PointKind, RecoveryPoint, Seal
 from pgdrill.plan import Checks
-from pgdrill.relations import qualified
-from pgdrill.store import Store
 
 Phase = Literal["before", "after"]
 PHASES: tuple[Phase, ...] = ("before", "after")

@@ -81,7 +81,7 @@ def test_every_command_in_the_documents_exists() -> None:
 def test_every_command_in_a_message_exists() -> None:
     commands = _in_messages()
     assert [(where, command) for where, command in commands if _unknown(command)] == []
-    assert ("points.py", "pgdrill point take") in commands
+    assert ("choice.py", "pgdrill point take") in commands
     assert ("demo.py", "pgdrill evidence list") in commands
 
 

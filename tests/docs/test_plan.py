@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pgdrill import outlook, solver
 from pgdrill.cli.plan import json_schema
-from pgdrill.obstacle import Severity
 from pgdrill.plan import Plan
+from pgdrill.planning import outlook, solver
+from pgdrill.planning.obstacle import Severity
 from tests.docs.test_documents import _keys as keys
+from tests.unit.planning.test_solver import NOW
 from tests.unit.plans import SMALL
-from tests.unit.test_solver import NOW
 
 DOCS = Path(__file__).parents[2] / "docs"
 VALIDATOR = Draft202012Validator(json_schema())
@@ -89,7 +89,8 @@ def test_nothing_but_the_quota_stands_in_the_way_of_the_example() -> None:
 def test_every_key_that_the_solver_names_stands_in_its_table() -> None:
     """The rules' keys, as they are written in the code."""
     source = "".join(
-        (DOCS.parent / "src/pgdrill" / f"{name}.py").read_text() for name in ("capacity", "timing", "solver")
+        (DOCS.parent / "src/pgdrill/planning" / f"{name}.py").read_text()
+        for name in ("capacity", "timing", "solver")
     )
     named = set(re.findall(r'"((?:objectives|points|copies|exports|drill|notify|cost)\.\w+)"', source))
     table = (

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from pgdrill import exports
-from pgdrill.conclusion import Conclusion
-from pgdrill.export_tasks import ExportTask
+from pgdrill.aws.export_tasks import ExportTask
+from pgdrill.exporting import exports
+from pgdrill.exporting.conclusion import Conclusion
 from pgdrill.model import RecoveryPoint
 from tests.lab.labs import until
 from tests.lab.production import Production

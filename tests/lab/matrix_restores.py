@@ -14,21 +14,22 @@ from pathlib import Path
 
 from psycopg import sql
 
-from pgdrill import examination, ledger, seal
+from pgdrill import ledger, seal
+from pgdrill.aws.store import Store
 from pgdrill.checks.check import Case
 from pgdrill.checks.registry import ALL
 from pgdrill.database import Address, Server
+from pgdrill.drills import examination
+from pgdrill.drills.examination import Measured
+from pgdrill.drills.outcome import COMPARED
 from pgdrill.errors import Broken
-from pgdrill.examination import Measured
 from pgdrill.lab import sabotage, shop
 from pgdrill.lab.cluster import Cluster
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.sabotage import Target
 from pgdrill.lab.tls import Authority
 from pgdrill.model import Beat, Clock, Finding, PointKind, RecoveryPoint, Verdict
-from pgdrill.outcome import COMPARED
 from pgdrill.plan import Assertion, Checks
-from pgdrill.store import Store
 
 from .conftest import MASTER, PASSWORD, free_port
 

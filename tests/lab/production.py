@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from pgdrill import conduct, drill, ledger, taking
+from pgdrill import ledger
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.database import Address, Server
+from pgdrill.drills import conduct, drill
+from pgdrill.drills.state import Drill
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence, Trigger
 from pgdrill.lab import shop
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock, RecoveryPoint
 from pgdrill.plan import Checks, DatabasePlan, Plan
-from pgdrill.state import Drill
+from pgdrill.points import taking
 
 PASSWORD = "correct-horse-battery"
 ROWS = 4000

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pgdrill import confrontation, exports
-from pgdrill.confrontation import CHECKS, Confrontation
-from pgdrill.export_tasks import ExportTask
+from pgdrill.aws.export_tasks import ExportTask
+from pgdrill.exporting import confrontation, exports
+from pgdrill.exporting.confrontation import CHECKS, Confrontation
 from pgdrill.lab.lab import Lab
 from pgdrill.model import RecoveryPoint, Verdict
 from tests.lab.labs import until

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from pgdrill import cross_examination, exported
+from pgdrill.aws.export_tasks import ExportTask
 from pgdrill.cli import app
-from pgdrill.cross_examination import ExportFact
 from pgdrill.database import Address, Server
 from pgdrill.errors import NotRunnable
-from pgdrill.export_tasks import ExportTask
+from pgdrill.exporting import cross_examination, exported
+from pgdrill.exporting.cross_examination import ExportFact
 from pgdrill.lab import shop
 from pgdrill.lab.lab import Lab
 from pgdrill.model import RecoveryPoint, Verdict

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from pgdrill.aws.surroundings import Surroundings
 from pgdrill.cell import Cell
 from pgdrill.cli import app
 from pgdrill.doctor import databases, examine, regions
@@ -18,7 +19,6 @@ from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from pgdrill.model import Clock
 from pgdrill.plan import Plan
-from pgdrill.surroundings import Surroundings
 from tests.lab.production import FEW, Production, clock, environment
 
 QUESTIONS = regions.QUESTIONS | databases.QUESTIONS | databases.OF_PRODUCTION

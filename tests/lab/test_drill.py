@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgdrill import conduct
+from pgdrill.drills import conduct
+from pgdrill.drills.state import Drill, Step
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock, Stage, Verdict
 from pgdrill.plan import Assertion, Checks
-from pgdrill.state import Drill, Step
 from tests.lab.production import ROWS, Production, environment, looks, tick
 
 TEMPORARY = "pgdrill-lab-drill-shop"

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from pgdrill import conduct
 from pgdrill.cell import Cell
+from pgdrill.drills import conduct
+from pgdrill.drills.state import Drill, Step
 from pgdrill.errors import Busy, NotRunnable, Unavailable
 from pgdrill.evidence import archive
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock, Lease, Stage, Verdict
-from pgdrill.state import Drill, Step
 from tests.lab.production import FEW, Production, clock, environment, tick
 
 STEPS = [step for step in Step if step not in {Step.HAND_OVER, Step.DONE}]
@@ -283,10 +283,10 @@ def test_a_drill_that_is_done_cannot_be_continued(production: Production) -> Non
 _KILLED = """
 import os, sys
 from pathlib import Path
-from pgdrill import conduct
+from pgdrill.drills import conduct
 from pgdrill.cell import Cell
 from pgdrill.plan import Plan
-from pgdrill.state import Drill
+from pgdrill.drills.state import Drill
 from tests.lab.production import tick
 
 def die(drill, text):

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pgdrill import exported, exports
-from pgdrill.export_tasks import ExportTask
+from pgdrill.aws.export_tasks import ExportTask
+from pgdrill.exporting import exported, exports
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from pgdrill.model import Verdict

@@ -8,9 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgdrill.database import Server
-from pgdrill.errors import NotRunnable
-from pgdrill.fingerprint import (
+from pgdrill.content.fingerprint import (
     Contents,
     Digest,
     differences,
@@ -19,9 +17,11 @@ from pgdrill.fingerprint import (
     prepare,
     query,
 )
+from pgdrill.content.pages import Pages
+from pgdrill.content.relations import Relation, relations
+from pgdrill.database import Server
+from pgdrill.errors import NotRunnable
 from pgdrill.lab.cluster import Cluster
-from pgdrill.pages import Pages
-from pgdrill.relations import Relation, relations
 from tests.lab.conftest import DATABASE, MakeCluster, Run, ServerOf
 
 # Type, a value, and another value that only a look at this very column can tell from it.

@@ -8,15 +8,17 @@ from dataclasses import replace
 import boto3
 import pytest
 
-from pgdrill import conduct, ledger, seal, taking
+from pgdrill import ledger, seal
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.database import Server
+from pgdrill.drills import conduct
 from pgdrill.errors import DrillError
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Verdict
+from pgdrill.points import taking
 from tests.lab.production import FEW, Production, clock, environment, tick
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from pgdrill import slots, taking
+from pgdrill import slots
 from pgdrill.cli import app
 from pgdrill.errors import Broken, NotRunnable, PlanError
 from pgdrill.lab.lab import Lab
+from pgdrill.points import taking
 from tests.lab.production import FEW, Production, environment
 
 DR = "ap-northeast-1"

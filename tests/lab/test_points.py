@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from pgdrill import points, seal, taking
+from pgdrill import seal
 from pgdrill.checks.registry import ALL
 from pgdrill.errors import Broken, NotRunnable
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock
 from pgdrill.plan import Stack
-from pgdrill.taking import Step, Taking
+from pgdrill.points import choice, taking
+from pgdrill.points.taking import Step, Taking
 from tests.lab import labs
 from tests.lab.production import FEW, Production, environment, tick
 
@@ -225,12 +226,12 @@ def test_two_suffixes_in_one_account_keep_apart(production: Production) -> None:
     assert done.taken.id == "pgdrill-other-shop-2026-11-22t01z"
     assert done.taken.id not in ids(production)
     assert [snapshot.id for snapshot in other.snapshots.ours("other")] == [done.taken.id]
-    assert points.choose(other, production.database, "latest").id == done.taken.id
-    assert points.choose(production.cell, production.database, "latest").id in ids(production)
+    assert choice.choose(other, production.database, "latest").id == done.taken.id
+    assert choice.choose(production.cell, production.database, "latest").id in ids(production)
 
 
 def test_a_database_replaced_under_the_same_name_is_told_and_not_mixed(production: Production) -> None:
-    old = points.choose(production.cell, production.database, "latest")
+    old = choice.choose(production.cell, production.database, "latest")
     rds = production.lab.client("rds")
     rds.delete_db_instance(DBInstanceIdentifier="shop-production", SkipFinalSnapshot=True)
     labs.until(lambda: production.cell.rds.instance("shop-production") is None)
@@ -244,6 +245,6 @@ def test_a_database_replaced_under_the_same_name_is_told_and_not_mixed(productio
         f" name 'shop-production', which is {instance.resource_id} now"
     )
     with pytest.raises(NotRunnable) as empty:
-        points.choose(production.cell, production.database, "latest")
+        choice.choose(production.cell, production.database, "latest")
     assert empty.value.message == "database 'shop' has no snapshot to restore from in ap-southeast-1"
-    assert points.choose(production.cell, production.database, old.id) == old
+    assert choice.choose(production.cell, production.database, old.id) == old

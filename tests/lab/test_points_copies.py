@@ -6,17 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgdrill import conduct, copies, drill, exchange, taking, upkeep
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
+from pgdrill.drills import conduct, drill
+from pgdrill.drills.state import Step
 from pgdrill.errors import NotRunnable
 from pgdrill.evidence import archive
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from pgdrill.model import Clock, PointKind, Verdict
 from pgdrill.plan import Copies, Stack
-from pgdrill.retention import Reason
-from pgdrill.state import Step
+from pgdrill.points import copies, exchange, taking, upkeep
+from pgdrill.points.retention import Reason
 from tests.lab import labs
 from tests.lab.production import FEW, Production, clock, environment, tick
 

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner, Result
 
-from pgdrill import conduct, exports, purge
+from pgdrill.aws.snapshots import Mark
 from pgdrill.cell import Cell
 from pgdrill.cli import app
+from pgdrill.drills import conduct, purge
+from pgdrill.drills.state import Drill, Step
+from pgdrill.exporting import exports
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Lease, Recovered, Shape
-from pgdrill.snapshots import Mark
-from pgdrill.state import Drill, Step
 from tests.lab.labs import await_status, until
 from tests.lab.production import FEW, Production, environment, tick
 

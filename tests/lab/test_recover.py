@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgdrill import conduct, drill, recover
 from pgdrill.database import Address
+from pgdrill.drills import conduct, drill, recover
+from pgdrill.drills.state import Drill, Step
 from pgdrill.errors import NotHandedOver, NotRunnable
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Purpose, Trigger
 from pgdrill.lab import shop
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Verdict
-from pgdrill.state import Drill, Step
 from tests.lab.production import FEW, Production, environment, tick
 
 NEW_PASSWORD = "a-new-password-for-the-master"

@@ -13,12 +13,12 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
-from pgdrill import exchange
 from pgdrill.cell import Cell
 from pgdrill.cli import app
 from pgdrill.database import Address
 from pgdrill.lab import shop
 from pgdrill.lab.lab import Lab
+from pgdrill.points import exchange
 from tests.lab.labs import until
 from tests.lab.production import FEW, Production, environment
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pgdrill.rds import Instance
+from pgdrill.aws.rds import Instance
 
 HEALTHY: dict[str, Any] = {
     "id": "shop-production",

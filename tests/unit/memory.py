@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pgdrill.store import Store
+from pgdrill.aws.store import Store
 
 
 class Memory(Store):

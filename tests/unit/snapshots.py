@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgdrill import slots
-from pgdrill.snapshots import Mark, Snapshot
+from pgdrill.aws.snapshots import Mark, Snapshot
 
 HOME, AWAY = "ap-southeast-1", "ap-northeast-1"
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)

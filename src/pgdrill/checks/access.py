@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pgdrill.content.unread import Unread, unread
 from pgdrill.database import Connection, Server, quoted
-from pgdrill.unread import Unread, unread
 
 # Owners whose role lifts row security, or opens large objects, or may create an extension.
 _WANTED = """

@@ -8,10 +8,10 @@ import psycopg
 from psycopg import sql
 
 from pgdrill.checks.access import unforced
+from pgdrill.content.expression import expression
+from pgdrill.content.relations import Relation, qualified
+from pgdrill.content.unread import unread
 from pgdrill.database import Connection, Server, quoted
-from pgdrill.expression import expression
-from pgdrill.relations import Relation, qualified
-from pgdrill.unread import unread
 
 _THROUGH = (
     "SELECT set_config('enable_seqscan', '{0}', false), set_config('enable_indexscan', '{1}', false),"

@@ -21,9 +21,9 @@ from pydantic import Field
 
 from pgdrill.checks import bracket, catalog_sql
 from pgdrill.checks.check import Case, Check
+from pgdrill.content.unread import Unread, unread
 from pgdrill.database import Connection, Server, settled
 from pgdrill.model import Damage, Fact, Judgement, Verdict
-from pgdrill.unread import Unread, unread
 
 SERVER = "*"
 # Kinds of what has columns and more of its own: where one is missing it is told before its parts, whose names sort before it.

@@ -23,11 +23,11 @@ from pgdrill.checks.access import readable, unforced
 from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN, sessions_for, spread
+from pgdrill.content.fingerprint import CATALOG
+from pgdrill.content.relations import qualified
+from pgdrill.content.unread import Unread, unread
 from pgdrill.database import Connection, Server, quoted
-from pgdrill.fingerprint import CATALOG
 from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
-from pgdrill.relations import qualified
-from pgdrill.unread import Unread, unread
 
 LISTED = 20
 # Pages that take longer to check than a session to open: every unique index and foreign key reads them again.

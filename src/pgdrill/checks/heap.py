@@ -11,7 +11,7 @@ Source: PostgreSQL documentation, F.1 amcheck.
 from pgdrill.checks.bracket import named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.sweep import SweepFact, Swept, sweep
-from pgdrill.fingerprint import CATALOG
+from pgdrill.content.fingerprint import CATALOG
 from pgdrill.model import Damage, Judgement, Verdict
 
 LISTED = 20

@@ -27,11 +27,11 @@ from pgdrill.checks.agreement import Target, counts, sums
 from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN, sessions_for, spread
+from pgdrill.content.fingerprint import CATALOG
+from pgdrill.content.relations import Relation, relations
+from pgdrill.content.unread import Unread, unread
 from pgdrill.database import Connection, Server
-from pgdrill.fingerprint import CATALOG
 from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
-from pgdrill.relations import Relation, relations
-from pgdrill.unread import Unread, unread
 
 LISTED = 20
 # Indexes of at most so many pages share round trips, so many at a time: most are of catalogs, and empty.

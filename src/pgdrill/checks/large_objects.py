@@ -15,10 +15,10 @@ from pgdrill.checks.access import readable
 from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.parallel import MARGIN
+from pgdrill.content.fingerprint import CATALOG, Digest, as_digest
+from pgdrill.content.unread import Unread, unread
 from pgdrill.database import Connection, Server
-from pgdrill.fingerprint import CATALOG, Digest, as_digest
 from pgdrill.model import Damage, Fact, Judgement, Model, Verdict
-from pgdrill.unread import Unread, unread
 
 LISTED = 20
 BATCH = 500

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import psycopg
 
+from pgdrill.content.fingerprint import prepare
 from pgdrill.database import Connection, Server
 from pgdrill.errors import Unavailable
-from pgdrill.fingerprint import prepare
 
 J = TypeVar("J")
 

@@ -12,7 +12,7 @@ Source: PostgreSQL documentation, 73.6 Database Page Layout; ALTER TABLE, FORCE 
 from pgdrill.checks.bracket import counted, named
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.sweep import SweepFact, sweep
-from pgdrill.fingerprint import Fingerprint, differences
+from pgdrill.content.fingerprint import Fingerprint, differences
 from pgdrill.model import Damage, Judgement, Verdict
 
 LISTED = 20

@@ -18,9 +18,9 @@ from psycopg import sql
 
 from pgdrill.checks import access, bracket
 from pgdrill.checks.check import Bracket, Case, Check
+from pgdrill.content.relations import qualified
 from pgdrill.database import Connection, Server, quoted, settled
 from pgdrill.model import Fact, Judgement, Model, Verdict
-from pgdrill.relations import qualified
 
 LOGGED_AHEAD = 32
 # With fewer seconds left, positions alone are read.

@@ -15,16 +15,16 @@ import psycopg
 from psycopg import sql
 from pydantic import Field
 
-from pgdrill import fingerprint
 from pgdrill.checks.access import Access, opened, unforced
 from pgdrill.checks.check import Case
 from pgdrill.checks.parallel import MARGIN, sessions_for, spread
+from pgdrill.content import fingerprint
+from pgdrill.content.fingerprint import ALGORITHM, CATALOG, Contents, Digest, Fingerprint, Table
+from pgdrill.content.pages import Pages, cuts, merged
+from pgdrill.content.relations import Relation, qualified, relations
+from pgdrill.content.unread import Unread, unread
 from pgdrill.database import Connection, Server
-from pgdrill.fingerprint import ALGORITHM, CATALOG, Contents, Digest, Fingerprint, Table
 from pgdrill.model import Fact, Model
-from pgdrill.pages import Pages, cuts, merged
-from pgdrill.relations import Relation, qualified, relations
-from pgdrill.unread import Unread, unread
 
 # 64 MB of 8 kB pages: a few seconds of a cold volume, small enough to stay cached between the two reads.
 RANGE = 8192

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from pgdrill import conduct
 from pgdrill.cell import Cell
 from pgdrill.cli.context import end_on_sigterm, out, tick
 from pgdrill.cli.progress import Progress
+from pgdrill.drills import conduct
+from pgdrill.drills.state import Drill
 from pgdrill.errors import NotRunnable
-from pgdrill.state import Drill
 
 NEEDED = ("cryptography", "ministack", "psutil")
 

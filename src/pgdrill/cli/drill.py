@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pgdrill import conduct, coverage, drill, schedule
 from pgdrill.cell import Cell
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
@@ -25,10 +24,12 @@ from pgdrill.cli.context import (
     tick,
 )
 from pgdrill.cli.progress import Progress
+from pgdrill.drills import conduct, drill
+from pgdrill.drills.state import Drill
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Trigger
 from pgdrill.plan import DatabasePlan, Freeze
-from pgdrill.state import Drill
+from pgdrill.points import coverage, schedule
 
 # How far back `coverage` tells of skipped drills.
 LOOKED_BACK = timedelta(days=90)

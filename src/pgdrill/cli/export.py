@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from pgdrill import confrontation, cross_examination, drill, exported, exports, points
+from pgdrill.aws.export_tasks import COMPLETE, ExportTask
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
     CellOption,
@@ -22,14 +22,16 @@ from pgdrill.cli.context import (
 )
 from pgdrill.cli.drill import operator
 from pgdrill.cli.progress import Progress
-from pgdrill.conclusion import Conclusion
 from pgdrill.database import Address, Server
+from pgdrill.drills import drill
 from pgdrill.errors import NotRunnable, PlanError
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Trigger
-from pgdrill.export_tasks import COMPLETE, ExportTask
+from pgdrill.exporting import confrontation, cross_examination, exported, exports
+from pgdrill.exporting.conclusion import Conclusion
 from pgdrill.model import Verdict, worst
 from pgdrill.plan import duration
+from pgdrill.points import choice
 
 app = typer.Typer(
     help="Exports: points archived as Parquet in S3. They cannot be restored to an instance.",
@@ -92,7 +94,7 @@ def start(
     """
     cell = open_cell(plan, where)
     wanted = cell.plan.database(database)
-    name = exports.start(cell, points.choose(cell, wanted, point), exports.of(cell, wanted))
+    name = exports.start(cell, choice.choose(cell, wanted, point), exports.of(cell, wanted))
     task = exports.find(cell, wanted, name)
     pause = POLL
     with err.status(f"export {name}", spinner="line") as status:

@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from pgdrill.cli.context import JsonOption, clock, err, out, print_json
+from pgdrill.content.fingerprint import Difference, Fingerprint, differences, fingerprint
 from pgdrill.database import Address, Server
 from pgdrill.errors import NotRunnable
-from pgdrill.fingerprint import Difference, Fingerprint, differences, fingerprint
 
 # There is no invocation to survive here; a session still must not outlive a terminal that was forgotten.
 DAY = 86_400.0

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from pgdrill import beats, ledger, secret
+from pgdrill import beats, ledger
+from pgdrill.aws import secret
 from pgdrill.beats import Incident, Kind
 from pgdrill.cell import Cell
 from pgdrill.cli.context import (

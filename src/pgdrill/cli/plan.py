@@ -10,15 +10,16 @@ from pydantic_core import core_schema
 from rich.markup import escape
 from rich.table import Table
 
-from pgdrill import cost, examination, outlook, solver
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.cli.context import DEFAULT_PLAN, JsonOption, PlanOption, clock, err, out, print_json
-from pgdrill.cost import Estimate
+from pgdrill.drills import examination
 from pgdrill.errors import NotRunnable
 from pgdrill.model import JSON
-from pgdrill.obstacle import Facts, Obstacle, Severity
 from pgdrill.plan import Plan, spelled
+from pgdrill.planning import cost, outlook, solver
+from pgdrill.planning.cost import Estimate
+from pgdrill.planning.obstacle import Facts, Obstacle, Severity
 
 app = typer.Typer(help="The plan, pgdrill.toml.", no_args_is_help=True)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from pgdrill import copies, exchange, points, slots, taking, upkeep
+from pgdrill import slots
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.cli.context import (
@@ -25,9 +25,10 @@ from pgdrill.cli.context import (
     tick,
 )
 from pgdrill.errors import DrillError, PlanError
-from pgdrill.inventory import Inventory
 from pgdrill.messages import Level, Message, Reply
-from pgdrill.retention import Deletion
+from pgdrill.points import choice, copies, exchange, taking, upkeep
+from pgdrill.points.inventory import Inventory
+from pgdrill.points.retention import Deletion
 
 app = typer.Typer(
     help="Recovery points: snapshots with their seals, and the PITR window.", no_args_is_help=True
@@ -175,7 +176,7 @@ def list_points(
     """List the snapshots of a database in a region, in any state, and its PITR window."""
     cell = open_cell(plan, where)
     wanted = cell.plan.database(database)
-    found = points.held(cell, wanted)
+    found = choice.held(cell, wanted)
     window = cell.rds.window(wanted.instance)
     if as_json:
         print_json(

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from pgdrill.drills.state import Drill, Step
 from pgdrill.model import Stage
-from pgdrill.state import Drill, Step
 
 _DOING = {
     Step.CHOOSE: "choosing the recovery point",

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pgdrill import purge
 from pgdrill.cell import Cell
 from pgdrill.cli.context import DEFAULT_PLAN, JsonOption, PlanOption, err, out, print_json, tick
+from pgdrill.drills import purge
+from pgdrill.drills.purge import Doomed, Thing
 from pgdrill.errors import NotRunnable
 from pgdrill.plan import Plan
-from pgdrill.purge import Doomed, Thing
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pgdrill import conduct, drill, outcome, points, recover
+from pgdrill.aws.rds import restore_call
 from pgdrill.cell import Cell
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
@@ -24,14 +24,15 @@ from pgdrill.cli.context import (
 )
 from pgdrill.cli.drill import operator
 from pgdrill.cli.progress import Progress
+from pgdrill.drills import conduct, drill, outcome, recover
+from pgdrill.drills.state import Drill
 from pgdrill.errors import DrillError, NotHandedOver, NotRunnable, PlanError
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Purpose, Trigger
 from pgdrill.evidence.wording import duration
 from pgdrill.model import Recovered
 from pgdrill.plan import Plan
-from pgdrill.rds import restore_call
-from pgdrill.state import Drill
+from pgdrill.points import choice
 
 
 def register(app: typer.Typer) -> None:
@@ -124,7 +125,7 @@ def _calls(begun: Drill, cell: Cell) -> list[tuple[str, dict[str, object]]]:
         instance=plan.recovered(database, begun.started_at), drill=begun.id, database=database.name
     )
     held = begun.model_copy(update={"held": mark})
-    chosen = points.choose(cell, database, begun.wanted)
+    chosen = choice.choose(cell, database, begun.wanted)
     place, shape = outcome.asked_for(held, cell)
     name = {"DBInstanceIdentifier": mark.instance, "ApplyImmediately": True}
     return [

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from pgdrill import examination
 from pgdrill.checks.check import Case, Check
 from pgdrill.checks.registry import ALL
 from pgdrill.cli.context import JsonOption, clock, err, out, print_json
 from pgdrill.database import Address, Server
+from pgdrill.drills import examination
+from pgdrill.drills.examination import Measured
 from pgdrill.errors import PlanError
 from pgdrill.evidence import terminal
-from pgdrill.examination import Measured
 from pgdrill.model import worst
 from pgdrill.plan import Checks, Plan, duration
 

@@ -8,10 +8,10 @@ import os
 from datetime import timedelta
 
 from pgdrill import ledger
+from pgdrill.aws.rds import USABLE, Instance
 from pgdrill.doctor.patient import Patient, Question
 from pgdrill.errors import NotRunnable, Unavailable
 from pgdrill.evidence.wording import duration
-from pgdrill.rds import USABLE, Instance
 
 # A beat a minute; the window of PITR ends about 5 minutes back.
 SILENT = timedelta(minutes=5)

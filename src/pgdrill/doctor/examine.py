@@ -7,13 +7,13 @@ any other error says that it could not be answered, which is never taken for wel
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
+from pgdrill.aws.surroundings import Surroundings
 from pgdrill.cell import Cell
 from pgdrill.doctor import databases, regions
 from pgdrill.doctor.patient import Answer, Patient, Question, Status
 from pgdrill.errors import DrillError, NotRunnable
 from pgdrill.model import Clock
 from pgdrill.plan import DatabasePlan
-from pgdrill.surroundings import Surroundings
 
 
 def examine(cells: Iterable[Cell], asked: Sequence[DatabasePlan], clock: Clock) -> Iterator[Answer]:

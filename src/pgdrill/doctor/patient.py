@@ -4,10 +4,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
+from pgdrill.aws.surroundings import Surroundings
 from pgdrill.cell import Cell
 from pgdrill.model import Clock, Model
 from pgdrill.plan import DatabasePlan
-from pgdrill.surroundings import Surroundings
 
 
 class Status(StrEnum):

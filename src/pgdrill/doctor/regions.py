@@ -6,12 +6,12 @@ A question returns what it found, in words; NotRunnable says that it found a pro
 from datetime import timedelta
 
 from pgdrill import slots
+from pgdrill.aws.keys import Key
+from pgdrill.aws.store import Store
 from pgdrill.doctor.patient import Patient, Question
 from pgdrill.errors import NotRunnable
 from pgdrill.evidence.wording import duration
-from pgdrill.keys import Key
 from pgdrill.plan import Place
-from pgdrill.store import Store
 
 # Slots are named by the clock of who fires them; AWS itself refuses what is signed 5 minutes off.
 SKEW = timedelta(seconds=60)

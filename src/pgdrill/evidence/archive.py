@@ -15,12 +15,12 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from pgdrill import coverage
 from pgdrill.errors import Broken, NotRunnable
 from pgdrill.evidence.chain import Break, Link, Stored, next_link, verify_chain
 from pgdrill.evidence.junit import drill_junit
 from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
 from pgdrill.evidence.report import report
+from pgdrill.points import coverage
 
 ROOT = "evidence"
 EVIDENCE = "evidence.json"

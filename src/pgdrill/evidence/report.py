@@ -12,11 +12,11 @@ from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pgdrill import coverage
-from pgdrill.coverage import Age
 from pgdrill.evidence import charts, wording
 from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
 from pgdrill.model import Kept, PointKind, Verdict
+from pgdrill.points import coverage
+from pgdrill.points.coverage import Age
 
 DAMAGE_SHOWN = 30
 

@@ -12,7 +12,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pgdrill.coverage import Age, days, proved
 from pgdrill.evidence.chain import Break
 from pgdrill.evidence.charts import TERMINAL, timeline
 from pgdrill.evidence.record import Evidence, Purpose, Summary, Teardown
@@ -31,6 +30,7 @@ from pgdrill.evidence.wording import (
     visible,
 )
 from pgdrill.model import Damage, Finding, Verdict
+from pgdrill.points.coverage import Age, days, proved
 
 STYLE = {
     Verdict.PASSED: "green",

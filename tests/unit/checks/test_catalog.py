@@ -1,6 +1,6 @@
 from pgdrill.checks.catalog import CHECK, SERVER, CatalogFact
+from pgdrill.content.unread import Unread
 from pgdrill.model import Verdict
-from pgdrill.unread import Unread
 from tests.unit.checks.cases import by_itself, case
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from pgdrill.checks.check import Case
 from pgdrill.checks.constraints import ConstraintFact, Rule, Rules, judge
+from pgdrill.content.unread import Unread
 from pgdrill.model import Damage, Verdict
 from pgdrill.plan import Checks
-from pgdrill.unread import Unread
 
 CASE = Case(Checks(), frozenset({"constraints"}))
 HOLDS = Rule(kind="foreign key", violations=0)

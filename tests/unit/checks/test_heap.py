@@ -5,10 +5,10 @@ import pytest
 from pgdrill.checks.check import Case
 from pgdrill.checks.heap import judge
 from pgdrill.checks.sweep import Database, SweepFact, Swept
-from pgdrill.fingerprint import Digest
+from pgdrill.content.fingerprint import Digest
+from pgdrill.content.unread import Unread
 from pgdrill.model import Damage, Verdict
 from pgdrill.plan import Checks
-from pgdrill.unread import Unread
 
 CASE = Case(Checks(), frozenset({"heap"}))
 SOUND = Swept(user=True, pages=10, verified=True)

@@ -4,9 +4,9 @@ import pytest
 
 from pgdrill.checks.check import Case
 from pgdrill.checks.indexes import INVALID, SYSTEM, Index, Indexes, IndexFact, judge
+from pgdrill.content.unread import Unread
 from pgdrill.model import Damage, Verdict
 from pgdrill.plan import Checks
-from pgdrill.unread import Unread
 
 CASE = Case(Checks(), frozenset({"indexes"}))
 SOUND = Index(pages=2, how="amcheck")

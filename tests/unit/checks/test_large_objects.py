@@ -6,10 +6,10 @@ import pytest
 
 from pgdrill.checks.check import Case
 from pgdrill.checks.large_objects import LargeObjectFact, Objects, judge
-from pgdrill.fingerprint import Digest
+from pgdrill.content.fingerprint import Digest
+from pgdrill.content.unread import Unread
 from pgdrill.model import Damage, Verdict
 from pgdrill.plan import Checks
-from pgdrill.unread import Unread
 
 CASE = Case(Checks(), frozenset({"large_objects"}))
 THREE = Objects(digest=Digest(rows=3, sum=5), bytes=2_000_000, done=True)

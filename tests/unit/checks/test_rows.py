@@ -7,10 +7,10 @@ import pytest
 from pgdrill.checks.check import Case
 from pgdrill.checks.rows import judge
 from pgdrill.checks.sweep import Database, SweepFact, Swept
-from pgdrill.fingerprint import Digest
+from pgdrill.content.fingerprint import Digest
+from pgdrill.content.unread import Unread
 from pgdrill.model import Damage, Verdict
 from pgdrill.plan import Checks, Rows
-from pgdrill.unread import Unread
 
 CASE = Case(Checks(), frozenset({"rows"}))
 REFUSED = Unread(error="InsufficientPrivilege", sqlstate="42501", saying="permission denied")

@@ -8,9 +8,9 @@ import typer
 from typer.testing import CliRunner
 
 from pgdrill.cli import fingerprint as command
+from pgdrill.content.fingerprint import Contents, Fingerprint, Table
+from pgdrill.content.unread import Unread
 from pgdrill.errors import NotRunnable
-from pgdrill.fingerprint import Contents, Fingerprint, Table
-from pgdrill.unread import Unread
 
 app = typer.Typer()
 command.register(app)

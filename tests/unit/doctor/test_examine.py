@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pgdrill.aws.surroundings import Caller, Surroundings
 from pgdrill.cell import Cell
 from pgdrill.doctor import regions
 from pgdrill.doctor.examine import answer, exit_status
 from pgdrill.doctor.patient import Answer, Patient, Status
 from pgdrill.errors import Broken, DrillError, NotRunnable, PlanError, Unavailable
 from pgdrill.model import Clock
-from pgdrill.surroundings import Caller, Surroundings
 from tests.unit.plans import plan
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)

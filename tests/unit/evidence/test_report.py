@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from pgdrill import coverage
 from pgdrill.evidence.record import Evidence, Instance, Isolation, Purpose, Summary, canonical, sha256
 from pgdrill.evidence.report import DAMAGE_SHOWN, report, reproduce
 from pgdrill.model import Damage, Finding, Kept, PointKind, Rpo, Rto, Stage, Verdict
+from pgdrill.points import coverage
 from tests.unit.evidence.drills import START, damaged, drilled, never_started, summaries, torn_down
 
 VOID = {"meta", "br", "link"}

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from rich.console import Console, RenderableType
 
-from pgdrill.coverage import ages
 from pgdrill.evidence import terminal
 from pgdrill.evidence.chain import Break, Kind
 from pgdrill.evidence.record import Purpose, Summary
 from pgdrill.model import Damage, Finding, PointKind, Verdict
+from pgdrill.points.coverage import ages
 from tests.unit.evidence.drills import FINDINGS, START, damaged, drilled, never_started, summaries, torn_down
 
 

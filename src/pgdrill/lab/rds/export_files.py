@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from pgdrill.content.relations import Column
 from pgdrill.database import quoted
+from pgdrill.exporting.parquet_types import mapping
 from pgdrill.lab.cluster import Cluster
-from pgdrill.parquet_types import mapping
-from pgdrill.relations import Column
 
 # A table with one of these in a column's name is skipped, and so is one with a slash in its own.
 _UNWRITABLE = re.compile(r"[,;{}()\n\t= ]")

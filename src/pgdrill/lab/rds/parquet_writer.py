@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pgdrill.parquet_types import mapping
-from pgdrill.relations import Column
+from pgdrill.content.relations import Column
+from pgdrill.exporting.parquet_types import mapping
 
 _ARROW = {
     "INT64": pa.int64(),

@@ -1,0 +1,1 @@
+"""What a plan comes to before it is deployed: times, counts, cost, and what cannot work."""

@@ -1,0 +1,1 @@
+"""The life of recovery points: taken, kept, copied, chosen."""

@@ -1,0 +1,127 @@
+"""Recovery points: what there is to restore from, and which one is meant. Reads RDS and changes nothing."""
+
+from datetime import UTC, datetime
+
+from pgdrill.aws.snapshots import Snapshot
+from pgdrill.cell import Cell
+from pgdrill.errors import NotRunnable, PlanError
+from pgdrill.model import PointKind, RecoveryPoint
+from pgdrill.plan import DatabasePlan, Plan
+
+
+def held(cell: Cell, database: DatabasePlan) -> list[Snapshot]:
+    """Return the snapshots of a database in this region, in any state, oldest first.
+
+    Those of an earlier instance of the same name are left out, since its data is not this one's. Which instance
+    counts, the one that runs in the primary says; in the DR region, and where none runs, the newest snapshot.
+    """
+    snapshots = cell.snapshots.of(database.instance)
+    instance = cell.rds.instance(database.instance) if cell.place == cell.plan.primary else None
+    usable = [snapshot for snapshot in snapshots if snapshot.usable]
+    resource = instance.resource_id if instance else usable[-1].resource if usable else None
+    return [snapshot for snapshot in snapshots if snapshot.resource == resource]
+
+
+def usable(cell: Cell, database: DatabasePlan) -> list[RecoveryPoint]:
+    """Return the snapshots of a database that can be restored from, oldest first."""
+    return [snapshot.point() for snapshot in held(cell, database) if snapshot.usable]
+
+
+def is_ours(snapshot: Snapshot, plan: Plan, database: DatabasePlan) -> bool:
+    mark = snapshot.mark
+    return mark is not None and (mark.suffix, mark.database) == (plan.stack.suffix, database.name)
+
+
+def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
+    """Return the recovery point for `latest`, `oldest`, `restorable`, a snapshot's id or a moment.
+
+    `latest` and `oldest` mean pgdrill's own snapshots; where there are none, the automated ones of RDS.
+    `restorable` is the last moment that PITR can reach.
+
+    Raises:
+        PlanError: not one of those.
+        NotRunnable: there is no such point, or the moment lies outside the PITR window.
+    """
+    moment = _moment(wanted)
+    if wanted == "restorable" or moment is not None:
+        return _in_window(cell, database, moment)
+    if wanted in {"latest", "oldest"}:
+        there = [snapshot for snapshot in held(cell, database) if snapshot.usable]
+        ours = [snapshot for snapshot in there if is_ours(snapshot, cell.plan, database)]
+        if not there:
+            raise NotRunnable(
+                f"database {database.name!r} has no snapshot to restore from in {cell.place.region}",
+                hint="take one with: pgdrill point take"
+                if cell.place == cell.plan.primary
+                else "copy those of the primary region with: pgdrill point copy",
+            )
+        return (ours or there)[-1 if wanted == "latest" else 0].point()
+    # By its name, a point of an earlier instance may be meant as well.
+    for snapshot in cell.snapshots.of(database.instance):
+        if snapshot.id == wanted and snapshot.usable:
+            return snapshot.point()
+    if any(character in wanted for character in " /:."):
+        raise PlanError(
+            f"{wanted!r} is not a recovery point",
+            hint="write latest, oldest, restorable, a snapshot's id, or a UTC time such as 2026-11-22T06:00:00Z",
+        )
+    raise NotRunnable(
+        f"database {database.name!r} has no available snapshot {wanted!r}",
+        hint="list what there is with: pgdrill point list",
+    )
+
+
+def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> RecoveryPoint:
+    """Return a moment of the PITR window: that of the instance, or of what outlived the one that is gone."""
+    if cell.place == cell.plan.dr:
+        raise NotRunnable(
+            f"there is no point-in-time recovery in {cell.place.region}, only copies of snapshots",
+            hint="choose one of them: latest, or an id from: pgdrill point list --cell dr",
+        )
+    instance = cell.rds.instance(database.instance)
+    windows = {
+        backup.window: backup
+        for backup in cell.backups.of(database.instance)
+        if backup.window and (instance is None or backup.resource == instance.resource_id)
+    }
+    if not windows:
+        raise NotRunnable(
+            f"instance {database.instance!r} has no point-in-time recovery",
+            hint="set its backup retention above 0 and wait for the first automated backup",
+        )
+    earliest, latest = max(windows, key=lambda window: window[1])
+    backup = windows[earliest, latest]
+    # RDS restores to whole seconds; the one before is always inside what was asked for.
+    target = (moment or latest).replace(microsecond=0)
+    if not earliest <= target <= latest:
+        raise NotRunnable(
+            f"{target.isoformat()} is outside the PITR window of {database.instance!r}:"
+            f" {earliest.isoformat()} to {latest.isoformat()}",
+            hint="choose a moment inside it; RDS ships its log every 5 minutes, so the window ends that far back",
+        )
+    source = instance or backup
+    return RecoveryPoint(
+        id=f"pitr-{target:%Y%m%dt%H%M%Sz}",
+        kind=PointKind.PITR,
+        region=cell.rds.region,
+        source=database.instance,
+        resource=backup.resource,
+        arn=None if instance else backup.arn,
+        recovers_to=target,
+        engine_version=source.engine_version,
+        storage_gb=source.storage_gb,
+        encrypted=source.encrypted,
+        kms_key=source.kms_key,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        raise PlanError(
+            f"{text!r} has no time zone", hint="write UTC with a Z at its end: 2026-11-22T06:00:00Z"
+        )
+    return moment.astimezone(UTC)

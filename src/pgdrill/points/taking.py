@@ -1,0 +1,338 @@
+"""Takes a recovery point: seals production, asks for a snapshot, waits until it is usable, seals again.
+
+Steps `(Taking, Cell, Clock) -> Taking`, each short and safe to repeat: the snapshot's name comes from its slot,
+so retries and double firing make one. Reads production through the sealing role; makes snapshots and no other thing.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pgdrill import seal, slots
+from pgdrill.aws.rds import USABLE, Instance
+from pgdrill.aws.snapshots import Mark, Snapshot
+from pgdrill.cell import Cell
+from pgdrill.checks.check import Check
+from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable
+from pgdrill.messages import Event, Level, Message, Metric, Reply
+from pgdrill.model import Clock, Model, Moment, RecoveryPoint
+from pgdrill.plan import DatabasePlan, Plan
+
+# How often a snapshot in the making is asked for, and how long at most: hours on a large first snapshot.
+POLL = 0.25
+POLL_MOST = 15.0
+PATIENCE = timedelta(hours=4)
+# A point without its seal is worth more than none; so long a seal that does not succeed is tried again.
+SEALING = timedelta(minutes=5)
+# A clock that is behind fires a little before its slot, and means that slot.
+SKEW = timedelta(minutes=1)
+
+Tick = Callable[[float], Clock]
+
+
+class Step(StrEnum):
+    ASK = "ask"
+    AWAIT = "await"
+    SEAL = "seal"
+    DONE = "done"
+
+
+class Taking(Model):
+    """A point in the making. A busy instance is waited out until `ask_until`.
+
+    `resource` is RDS's own id of the instance, which tells it from a later one of the same name. `unsealed` says why production could not be sealed before or after, where it could not.
+    """
+
+    database: str
+    point: str
+    slot: str | None
+    begun_at: Moment
+    ask_until: Moment
+    resource: str | None = None
+    next: Step = Step.ASK
+    wait: float = 0
+    taken: RecoveryPoint | None = None
+    said: str = ""
+    unsealed: str = ""
+
+    def to(self, step: Step, **changes: object) -> "Taking":
+        return self.model_copy(update={"next": step, "wait": 0.0, **changes})
+
+    def again(self, said: str) -> "Taking":
+        """Return it as the same step gets it a little later."""
+        wait = min(POLL_MOST, max(POLL, self.wait * 1.5))
+        return self.model_copy(update={"wait": wait, "said": said})
+
+
+def slot_now(plan: Plan, now: datetime) -> datetime:
+    """Return the slot that a schedule means which fires at `now`, by a clock that may be a little behind."""
+    return slots.slot_of(plan.points, now + SKEW)
+
+
+def begin(plan: Plan, database: DatabasePlan, now: datetime, slot: datetime | None = None) -> Taking:
+    """Return a point before its first step; that of a slot, or without one that of this very moment.
+
+    Raises:
+        NotRunnable: the slot lies ahead, or is over: what is taken now would not hold that moment's data.
+    """
+    prefix = plan.point_prefix(database)
+    if slot is None:
+        identifier = f"{prefix}{now.astimezone(UTC):%Y%m%dt%H%M%Sz}"
+        return Taking(
+            database=database.name,
+            point=identifier,
+            slot=None,
+            begun_at=now,
+            ask_until=now + timedelta(hours=1),
+        )
+    ends = slot + plan.points.every
+    if not slot - SKEW <= now < ends:
+        raise NotRunnable(
+            f"slot {slots.name(slot)} is not now: it lasts until {slots.name(ends)}, and it is"
+            f" {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            hint="leave --slot out to take the slot of now, or take one out of turn with --now",
+        )
+    return Taking(
+        database=database.name,
+        point=slots.point_id(prefix, slot),
+        slot=slots.name(slot),
+        begun_at=now,
+        ask_until=ends,
+    )
+
+
+def ask(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) -> Taking:
+    """Seal production and ask for the snapshot; find it where an earlier try was heard after all.
+
+    Raises:
+        NotRunnable: there is no such instance, it is not encrypted as it must be, or RDS refused.
+        Broken: the instance was busy for too long.
+    """
+    database = cell.plan.database(taking.database)
+    instance = _source(cell, database)
+    if there := cell.snapshots.find(taking.point):
+        _same(there, instance, taking, cell.plan)
+        return taking.to(Step.AWAIT, said="it was taken already")
+    if clock.now > taking.ask_until:
+        raise Broken(
+            f"instance {instance.id!r} was too busy for a snapshot until {taking.ask_until:%Y-%m-%d %H:%M} UTC:"
+            f" {taking.said or instance.status}",
+            hint="see what holds it up in the events of RDS; the next slot takes another",
+        )
+    if instance.status not in USABLE:
+        return taking.again(f"instance {instance.id} is {instance.status}")
+    taking = taking.model_copy(update={"resource": instance.resource_id})
+    if not taking.unsealed:
+        try:
+            taking = _sealed(taking, cell, clock, checks, "before")
+        except Unavailable as error:
+            return taking.again(error.message)
+    mark = Mark(
+        suffix=cell.plan.stack.suffix,
+        database=database.name,
+        resource=instance.resource_id,
+        slot=taking.slot,
+    )
+    try:
+        cell.snapshots.take(instance.id, taking.point, cell.plan.tags.model_dump() | mark.tags())
+    except Unavailable as error:
+        return taking.again(error.message)
+    return taking.to(Step.AWAIT, said="asked for")
+
+
+def await_(taking: Taking, cell: Cell, clock: Clock) -> Taking:
+    """See whether the snapshot is usable.
+
+    Raises:
+        Broken: it failed, was deleted meanwhile, or did not become usable in time.
+    """
+    found = cell.snapshots.find(taking.point)
+    if found is None or found.lost:
+        raise Broken(
+            f"snapshot {taking.point!r} is {found.status if found else 'gone'}",
+            hint="see the events of RDS for this snapshot; then take another",
+        )
+    if found.usable:
+        return taking.to(Step.SEAL, taken=found.point())
+    if clock.now - taking.begun_at > PATIENCE:
+        raise Broken(
+            f"snapshot {taking.point!r} is not available after {PATIENCE}",
+            hint="see its status and the events of RDS; the next slot takes another",
+        )
+    return taking.again(f"{found.status}, {found.progress} %")
+
+
+def seal_after(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) -> Taking:
+    """Seal production again, unless that was done."""
+    try:
+        return _sealed(taking, cell, clock, checks, "after").to(Step.DONE)
+    except Unavailable as error:
+        return taking.again(error.message)
+
+
+def step(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) -> Taking:
+    """Carry out the next step; `wait` seconds are to pass before the one after."""
+    match taking.next:
+        case Step.ASK:
+            return ask(taking, cell, clock, checks)
+        case Step.AWAIT:
+            return await_(taking, cell, clock)
+        case Step.SEAL:
+            return seal_after(taking, cell, clock, checks)
+        case Step.DONE:
+            return taking
+
+
+def run(
+    taking: Taking, cell: Cell, checks: Sequence[Check[Any]], tick: Tick, report: Callable[[str], None]
+) -> Taking:
+    """Call step after step until the point is there. `tick(seconds)` waits and returns the next step's clock.
+
+    Raises:
+        DrillError: it was not taken; what did not answer was asked again as long as patience lasts.
+    """
+    while taking.next is not Step.DONE:
+        report(f"{taking.point}: {taking.said or 'sealing ' + taking.database}")
+        clock = tick(taking.wait)
+        try:
+            taking = step(taking, cell, clock, checks)
+        except Unavailable as error:
+            if clock.now - taking.begun_at > PATIENCE:
+                raise
+            taking = taking.again(error.message)
+    return taking
+
+
+def take(
+    cell: Cell,
+    database: DatabasePlan,
+    checks: Sequence[Check[Any]],
+    tick: Tick,
+    report: Callable[[str], None],
+) -> RecoveryPoint:
+    """Take a point out of turn, from its first step to its last, and return it."""
+    done = run(begin(cell.plan, database, tick(0).now), cell, checks, tick, report)
+    if done.taken is None:
+        raise TypeError("a point that is done was taken")
+    return done.taken
+
+
+# ------------------------------------------------------------------------------------------- replies
+
+
+def taken(taking: Taking, now: datetime) -> Reply:
+    """Return what is to be told of a point that is there."""
+    about = _dimensions(taking)
+    metrics = [
+        Metric(name="PointsTaken", value=1, unit="Count", dimensions=about),
+        Metric(
+            name="PointSeconds",
+            value=(now - taking.begun_at).total_seconds(),
+            unit="Seconds",
+            dimensions=about,
+        ),
+    ]
+    told = Reply(metrics=tuple(metrics), events=(Event(kind="PointTaken", subject=taking.point),))
+    if not taking.unsealed:
+        return told
+    warning = Message(
+        level=Level.WARNING,
+        topic="point unsealed",
+        text=f"recovery point {taking.point!r} has no seal of its own: {taking.unsealed}",
+        hint="a drill of it compares with the seals of other points, further away; mend this before the next slot",
+    )
+    return told + Reply(messages=(warning,))
+
+
+def failed(taking: Taking, error: DrillError) -> Reply:
+    """Return what is to be told of a point that was not taken: RDS itself tells of none."""
+    detail: dict[str, str | int | float | None] = {
+        "database": taking.database,
+        "slot": taking.slot,
+        "step": taking.next.value,
+        "error": type(error).__name__,
+        "message": error.message,
+    }
+    return Reply(
+        metrics=(Metric(name="PointsFailed", value=1, unit="Count", dimensions=_dimensions(taking)),),
+        events=(Event(kind="PointFailed", subject=taking.point, detail=detail),),
+        messages=(Message.of("point failed", error),),
+    )
+
+
+def _dimensions(taking: Taking) -> dict[str, str]:
+    return {"Database": taking.database}
+
+
+# ------------------------------------------------------------------------------------------ the source
+
+
+def _source(cell: Cell, database: DatabasePlan) -> Instance:
+    """Return production's instance, where its snapshots can be copied to another region.
+
+    Source: RDS User Guide, "Copying a DB snapshot": one under the default key cannot be shared or copied so.
+    """
+    instance = cell.rds.instance(database.instance)
+    if instance is None:
+        raise NotRunnable(
+            f"instance {database.instance!r} of database {database.name!r} is not there",
+            hint="check the database's `instance` in the plan and the region in primary.region",
+        )
+    if not instance.encrypted or instance.kms_key is None:
+        raise NotRunnable(
+            f"instance {instance.id!r} is not encrypted, and so would be its snapshots",
+            hint="move it to an encrypted instance: copy a snapshot of it with a key, and restore that",
+        )
+    if not cell.keys.customer_managed(instance.kms_key):
+        raise NotRunnable(
+            f"instance {instance.id!r} is encrypted with AWS's own key {instance.kms_key!r}",
+            hint="use a customer-managed key: copy a snapshot of it with that key, and restore that",
+        )
+    return instance
+
+
+def _same(there: Snapshot, instance: Instance, taking: Taking, plan: Plan) -> None:
+    """See that the snapshot of this name is the one that was meant.
+
+    Raises:
+        NotRunnable: it is somebody else's, or of an earlier instance of the same name.
+    """
+    mark = there.mark
+    if mark is None or (mark.suffix, mark.database) != (plan.stack.suffix, taking.database):
+        raise NotRunnable(
+            f"snapshot {there.id!r} exists and pgdrill did not make it",
+            hint="somebody used pgdrill's prefix; rename or delete that snapshot by hand",
+        )
+    if mark.resource != instance.resource_id:
+        raise NotRunnable(
+            f"slot {taking.slot} of database {taking.database!r} holds a snapshot of {mark.resource}, an earlier"
+            f" instance of the name {instance.id!r}, which is {instance.resource_id} now",
+            hint="the next slot takes the new one; take one out of turn with: pgdrill point take --now",
+        )
+
+
+# ----------------------------------------------------------------------------------------------- seals
+
+
+def _sealed(
+    taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]], phase: seal.Phase
+) -> Taking:
+    """Seal production, unless an earlier try did. What does not succeed for a while is left, and said.
+
+    Raises:
+        Unavailable: another try may succeed.
+    """
+    database = cell.plan.database(taking.database)
+    try:
+        if seal.there(cell.store, database.name, taking.point, phase, taking.ask_until - timedelta(days=1)):
+            return taking
+        server = cell.production(database, clock)
+        made = seal.take(server, checks, database.name, taking.point, clock, resource=taking.resource)
+        seal.keep(cell.store, made, phase)
+    except DrillError as error:
+        since = taking.begun_at if taking.taken is None else taking.taken.usable_at or taking.begun_at
+        if isinstance(error, Unavailable) and clock.now - since < SEALING:
+            raise
+        return taking.model_copy(update={"unsealed": error.message})
+    return taking

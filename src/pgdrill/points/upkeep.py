@@ -1,0 +1,74 @@
+"""Keeps the points of one region as the plan says: deletes what retention names, and nothing else.
+
+The other cell is heard first, so that nothing is deleted which is being copied, exported, restored or drilled there.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from pgdrill.cell import Cell
+from pgdrill.errors import DrillError
+from pgdrill.messages import Event, Level, Message, Metric, Reply
+from pgdrill.model import Model
+from pgdrill.plan import Copies, Points
+from pgdrill.points import exchange, inventory, retention
+from pgdrill.points.inventory import Inventory
+from pgdrill.points.retention import Deletion, Reason
+
+
+class Kept(Model):
+    """What came of it. `left` are deletions that RDS refused; they are asked for again the next time."""
+
+    deleted: tuple[Deletion, ...] = ()
+    left: tuple[Deletion, ...] = ()
+    reply: Reply = Reply()
+
+
+def rules(cell: Cell) -> Points | Copies:
+    """Return what is kept in this cell's region."""
+    return cell.plan.points if cell.place.region == cell.plan.primary.region else cell.plan.copies
+
+
+def retain(cell: Cell, now: datetime, *, room: int | None = None, dry_run: bool = False) -> Kept:
+    """Delete what the plan does not want here, and what must go so that `room` new snapshots are not refused.
+
+    Without `room`, for one new snapshot of every database of the plan.
+    """
+    room = len(cell.plan.databases) if room is None else room
+    own = exchange.gather(cell, now)
+    busy = inventory.busy(own, exchange.heard(cell), now)
+    deletions = retention.retain(own.snapshots, rules(cell), own.quota, now, busy, room=room)
+    told = Reply(
+        metrics=_metrics(own, deletions),
+        messages=retention.messages(deletions, own.quota, own.region, room),
+    )
+    if dry_run:
+        return Kept(deleted=tuple(deletions), reply=told)
+    done, left = [], []
+    for deletion in deletions:
+        try:
+            cell.snapshots.delete(deletion.snapshot)
+            done.append(deletion)
+        except DrillError as error:
+            left.append(deletion)
+            message = Message.of("point not deleted", error, Level.WARNING)
+            told += Reply(messages=(message,))
+    events = tuple(
+        Event(
+            kind="PointDeleted",
+            subject=deletion.snapshot.id,
+            detail={"reason": deletion.reason.value, "why": deletion.why, "region": own.region},
+        )
+        for deletion in done
+    )
+    return Kept(deleted=tuple(done), left=tuple(left), reply=told + Reply(events=events))
+
+
+def _metrics(own: Inventory, deletions: Collection[Deletion]) -> tuple[Metric, ...]:
+    region = {"Region": own.region}
+    forced = sum(deletion.reason is Reason.QUOTA for deletion in deletions)
+    used = 100 * own.quota.used / own.quota.limit if own.quota.limit else 100.0
+    return (
+        Metric(name="ManualSnapshotQuotaUsed", value=used, unit="Percent", dimensions=region),
+        Metric(name="PointsDeletedForRoom", value=forced, unit="Count", dimensions=region),
+    )

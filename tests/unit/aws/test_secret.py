@@ -1,0 +1,44 @@
+import pytest
+
+from pgdrill.aws import secret
+from pgdrill.errors import NotRunnable, Unavailable
+from tests.unit.clients import scripted
+
+
+def test_an_entry_in_the_form_that_rds_gives_it_is_read() -> None:
+    client, script = scripted("secretsmanager")
+    text = '{"username": "pgdrill", "password": "p", "engine": "postgres"}'
+    script.add_response("get_secret_value", {"SecretString": text}, {"SecretId": "pgdrill/shop"})
+    read = secret.read(client, "pgdrill/shop")
+    assert (read.username, read.password) == ("pgdrill", "p")
+    assert "'p'" not in repr(read)
+
+
+@pytest.mark.parametrize("text", ['{"user": "a", "password": "hunter2"}', "hunter2", '["hunter2"]'])
+def test_an_entry_of_another_form_is_refused_without_quoting_it(text: str) -> None:
+    client, script = scripted("secretsmanager")
+    script.add_response("get_secret_value", {"SecretString": text})
+    with pytest.raises(NotRunnable) as refused:
+        secret.read(client, "pgdrill/shop")
+    assert refused.value.message == "secret 'pgdrill/shop' does not hold the keys username and password"
+    assert refused.value.hint == 'store it as JSON: {"username": "...", "password": "..."}'
+    assert refused.value.__suppress_context__
+
+
+def test_an_entry_that_is_not_there_is_not_made() -> None:
+    client, script = scripted("secretsmanager")
+    script.add_client_error("get_secret_value", "ResourceNotFoundException")
+    with pytest.raises(NotRunnable) as refused:
+        secret.read(client, "pgdrill/shop")
+    assert refused.value.message == "secret 'pgdrill/shop' cannot be read: ResourceNotFoundException"
+    assert (
+        refused.value.hint
+        == "check `secret` and `master_secret` of the database in the plan; pgdrill reads existing entries and never makes one"
+    )
+
+
+def test_a_service_that_is_down_may_answer_later() -> None:
+    client, script = scripted("secretsmanager")
+    script.add_client_error("get_secret_value", "InternalServiceError", http_status_code=500)
+    with pytest.raises(Unavailable, match="secret 'pgdrill/shop' cannot be read: InternalServiceError"):
+        secret.read(client, "pgdrill/shop")
