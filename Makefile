@@ -38,6 +38,7 @@ bench: setup ## measure; ratios against PostgreSQL's own tools
 docs: setup ## write anew the documents that are made from the code
 	@$(BIN)/pgdrill check docs > docs/checks.md
 	@$(BIN)/pgdrill evidence schema > docs/schema/evidence-v1.json
+	@$(BIN)/pgdrill plan schema > docs/schema/plan.json
 	@$(BIN)/python -m tests.lab.matrix_methods
 
 format: setup ## format and fix what can be fixed

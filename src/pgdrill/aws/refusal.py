@@ -1,6 +1,6 @@
 """What RDS refuses, as errors for the person at 3 a.m.; pure translation, no call.
 
-A code that says "not now" becomes Unavailable, which is tried again; any other says that the request is wrong.
+A code or a status that says "not now" becomes Unavailable, which is tried again; any other says that the request is wrong.
 """
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +16,7 @@ _LATER = frozenset(
     }
     | {"Throttling", "RequestLimitExceeded", "InternalFailure", "ServiceUnavailable", "InternalError"}
 )
+SERVER_ERROR = 500
 _HINTS = {
     "AccessDenied": "the role lacks a permission; docs/permissions.md lists what each step calls",
     "InstanceQuotaExceeded": "delete instances that are not needed or raise the quota of DB instances in this region",
@@ -36,9 +37,14 @@ def code(error: ClientError) -> str:
 def translated(verb: str, what: str, error: ClientError) -> DrillError:
     known = code(error)
     message = f"cannot {verb} {what!r}: {known}: {error.response['Error'].get('Message', '')}".rstrip(": ")
-    if known in _LATER:
+    if known in _LATER or _status(error) >= SERVER_ERROR:
         return Unavailable(message, hint="RDS may accept the same call later; it is retried")
     return NotRunnable(message, hint=_HINTS.get(known, "see the RDS API reference for this error code"))
+
+
+def _status(error: ClientError) -> int:
+    """Return the HTTP status: a service that is down answers with one, and no code of its own."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def unreachable(verb: str, what: str, error: BotoCoreError) -> Unavailable:

@@ -226,6 +226,14 @@ def test_a_recovered_instance_of_another_recovery_is_left_alone() -> None:
     )
 
 
+def test_a_region_that_answers_503_may_answer_later() -> None:
+    client, script = scripted("rds")
+    script.add_client_error("describe_db_instances", "503", "Service Unavailable", http_status_code=503)
+    with pytest.raises(Unavailable) as refused:
+        Rds(client).instance("shop-production")
+    assert refused.value.message == "cannot describe 'shop-production': 503: Service Unavailable"
+
+
 def test_a_password_is_not_set_on_what_is_gone() -> None:
     client, script = scripted("rds")
     script.add_client_error("describe_db_instances", "DBInstanceNotFound", http_status_code=404)
