@@ -78,7 +78,8 @@ def begin(plan: Plan, database: DatabasePlan, now: datetime, slot: datetime | No
     """
     prefix = plan.point_prefix(database)
     if slot is None:
-        identifier = f"{prefix}{now.astimezone(UTC):%Y%m%dt%H%M%Sz}"
+        moment = now.astimezone(UTC)
+        identifier = f"{prefix}{moment:%Y%m%dt%H%M%S}{moment.microsecond // 1000:03d}z"
         return Taking(
             database=database.name,
             point=identifier,

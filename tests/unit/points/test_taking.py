@@ -21,7 +21,7 @@ def test_a_point_of_a_slot_is_named_after_it() -> None:
 
 def test_a_point_out_of_turn_is_named_after_its_moment_and_has_no_slot() -> None:
     begun = taking.begin(PLAN, SHOP, SLOT + 5 * MINUTE)
-    assert (begun.point, begun.slot) == ("pgdrill-lab-shop-20261122t070500z", None)
+    assert (begun.point, begun.slot) == ("pgdrill-lab-shop-20261122t070500000z", None)
 
 
 @pytest.mark.parametrize(
