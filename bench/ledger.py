@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,7 +144,12 @@ def _command(cluster: Cluster, *arguments: str) -> list[str]:
 def _spent(cluster: Cluster) -> float:
     """Return the processor seconds of the server, those of sessions that have ended included."""
     postmaster = psutil.Process(cluster.pid)
-    times = [postmaster.cpu_times(), *(child.cpu_times() for child in postmaster.children())]
+    children = postmaster.children()
+    times = []
+    for process in children:
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile, and its parent has its times
+            times.append(process.cpu_times())
+    times.insert(0, postmaster.cpu_times())
     return sum(one.user + one.system for one in times) + times[0].children_user + times[0].children_system
 
 
