@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -174,6 +175,31 @@ def test_an_export_under_way_is_ended_before_its_snapshot_goes(production: Produ
     ended = production.cell.exports.find(task)
     assert ended is not None
     assert ended.status == "CANCELED"
+
+
+def test_the_exports_and_records_of_another_suffix_stay(production: Production, tmp_path: Path) -> None:
+    """The other suffix shares both buckets."""
+    production.lab.door.set_faults({"latency": {"export": 60}})
+    production.point = production.take()
+    task = exports.start(production.cell, production.point, ())
+    text = production.lab.plan_path.read_text()
+    two = tmp_path / "two.toml"
+    two.write_text(text.replace('suffix = "lab"', 'suffix = "two"'))
+    assert two.read_text() != text
+    records = list(production.cell.store.keys(""))
+
+    assert listed(command("--plan", str(two), "--dry-run", "--json"))["found"] == set()
+    refused = command("--plan", str(two), "--evidence", "--yes")
+    assert str(refused.exception) == (
+        "bucket 'pgdrill-lab-evidence-ap-southeast-1' holds records of another suffix too: lab"
+    )
+    assert command("--plan", str(two), "--yes").exit_code == 0
+    under_way = production.cell.exports.find(task)
+    assert under_way is not None
+    assert under_way.under_way
+    assert list(production.cell.store.keys("")) == records
+    assert command("--yes").exit_code == 0
+    production.lab.door.clear_faults()
 
 
 def test_what_cannot_be_deleted_is_told_and_does_not_keep_the_others(production: Production) -> None:

@@ -13,8 +13,9 @@ from pgdrill.aws.export_tasks import ExportTask
 from pgdrill.aws.snapshots import Snapshot
 from pgdrill.aws.store import Store
 from pgdrill.cell import Cell
+from pgdrill.drills import foreign
 from pgdrill.drills.conduct import Tick, until_gone
-from pgdrill.errors import DrillError
+from pgdrill.errors import DrillError, NotRunnable
 from pgdrill.model import Model
 from pgdrill.plan import PREFIX
 
@@ -64,6 +65,9 @@ def find(cell: Cell, *, evidence: bool = False) -> list[Doomed]:
 
     Points and what exports them, instances and what outlived them; with `evidence` the objects of the plan's
     databases too, in every version.
+
+    Raises:
+        NotRunnable: with `evidence`, where the evidence bucket holds records of another suffix.
     """
     found = [*_instances(cell), *_backups(cell), *_exports(cell), *_snapshots(cell)]
     return [*found, *_objects(cell)] if evidence else found
@@ -124,8 +128,10 @@ def _backups(cell: Cell) -> Iterator[Doomed]:
 def _exports(cell: Cell) -> Iterator[Doomed]:
     if cell.place.archive_bucket is None:
         return
+    # A task has no tags; its snapshot does, and outlives it.
+    ours = {snapshot.id for snapshot in cell.snapshots.ours(cell.plan.stack.suffix)}
     for task in cell.exports.into(cell.place.archive_bucket):
-        if task.under_way:
+        if task.under_way and task.snapshot in ours:
             why = f"writes {task.snapshot} to the archive bucket"
             yield Doomed(
                 Thing(region=cell.place.region, kind=Kind.EXPORT, id=task.id, why=why),
@@ -161,11 +167,19 @@ def _deleted(cell: Cell, chosen: Snapshot) -> bool:
 
 
 def _objects(cell: Cell) -> Iterator[Doomed]:
+    if others := foreign.suffixes(cell):
+        names = ", ".join(sorted(others))
+        raise NotRunnable(
+            f"bucket {cell.store.bucket!r} holds records of another suffix too: {names}",
+            hint="records lie by database, not by suffix, so none is deleted; give each suffix a bucket of its own,"
+            " or purge without --evidence",
+        )
     databases = [database.name for database in cell.plan.databases]
     places = [(cell.store, f"{kind}/{database}/") for database in databases for kind in RECORDS]
     places.append((cell.store, "inventory/"))
     if cell.place.archive_bucket:
-        places.append((cell.archive(), f"{PREFIX}-{cell.plan.stack.suffix}-"))
+        # The year of the point, since the name of suffix `a` begins that of suffix `a-b`.
+        places += [(cell.archive(), f"{cell.plan.point_prefix(one)}2") for one in cell.plan.databases]
     for store, prefix in places:
         if count := store.count(prefix):
             why = f"{count} objects and versions of them"
