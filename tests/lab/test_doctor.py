@@ -2,12 +2,14 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from typer.testing import CliRunner, Result
 
 from pgdrill.aws.surroundings import Surroundings
@@ -293,6 +295,34 @@ def test_a_region_that_does_not_answer_is_unknown_and_never_well(
     answers = [ask(production, question) for question in ("caller", "clock", "drill place")]
     production.lab.door.clear_faults()
     assert {answer.status for answer in answers} == {Status.UNKNOWN}
+
+
+def test_a_lost_region_is_told_in_seconds_and_is_no_problem_of_the_plan(production: Production) -> None:
+    production.lab.door.set_faults({"lost": [production.plan.dr.region]})
+    began = time.monotonic()
+    result = command("--json")
+    took = time.monotonic() - began
+    production.lab.door.clear_faults()
+    answers = [Answer.model_validate(answer) for answer in json.loads(result.stdout)]
+    lost = [answer for answer in answers if answer.region == production.plan.dr.region]
+    assert {answer.status for answer in lost} == {Status.UNKNOWN}
+    assert lost[0].value == "sts:GetCallerIdentity failed: 503"
+    assert {answer.value for answer in lost[1:]} == {
+        "not asked, since a service in ap-northeast-1 does not answer"
+    }
+    assert took < 30
+    assert result.exit_code == 3
+
+
+@pytest.mark.parametrize("question", ["mac key", "storage key", "evidence bucket", "master secret", "secret"])
+def test_what_no_service_answers_is_unknown_whichever_it_is(
+    production: Production, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    monkeypatch.setattr("pgdrill.cell._CONFIG", Config(retries={"total_max_attempts": 1}))
+    production.lab.door.set_faults({"lost": [production.plan.primary.region]})
+    answer = ask(production, question, production.plan)
+    production.lab.door.clear_faults()
+    assert (answer.status, answer.down) == (Status.UNKNOWN, True)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pgdrill.aws.refusal import down
 from pgdrill.errors import DrillError, NotRunnable, Unavailable
 from pgdrill.model import Model
 
@@ -97,7 +98,7 @@ def _code(error: Exception) -> str:
 
 
 def _refused(key: str, action: str, error: Exception) -> DrillError:
-    if isinstance(error, ClientError) and _code(error) not in _LATER:
+    if isinstance(error, ClientError) and _code(error) not in _LATER and not down(error):
         return NotRunnable(
             f"key {key!r} cannot be used: {_code(error)}",
             hint=f"check that it exists, is enabled, and that this role may call {action} on it",

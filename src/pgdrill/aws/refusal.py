@@ -3,6 +3,7 @@
 A code or a status that says "not now" becomes Unavailable, which is tried again; any other says that the request is wrong.
 """
 
+from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pgdrill.errors import DrillError, NotRunnable, Unavailable
@@ -37,14 +38,17 @@ def code(error: ClientError) -> str:
 def translated(verb: str, what: str, error: ClientError) -> DrillError:
     known = code(error)
     message = f"cannot {verb} {what!r}: {known}: {error.response['Error'].get('Message', '')}".rstrip(": ")
-    if known in _LATER or _status(error) >= SERVER_ERROR:
+    if known in _LATER or down(error):
         return Unavailable(message, hint="RDS may accept the same call later; it is retried")
     return NotRunnable(message, hint=_HINTS.get(known, "see the RDS API reference for this error code"))
 
 
-def _status(error: ClientError) -> int:
-    """Return the HTTP status: a service that is down answers with one, and no code of its own."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def down(error: BaseException | None) -> bool:
+    """Tell whether a service did not answer, or answered with an HTTP status alone that it is down."""
+    if isinstance(error, ClientError):
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return status >= SERVER_ERROR
+    return isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
 
 
 def unreachable(verb: str, what: str, error: BotoCoreError) -> Unavailable:

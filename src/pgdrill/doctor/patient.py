@@ -4,6 +4,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
+from pydantic import Field
+
 from pgdrill.aws.surroundings import Surroundings
 from pgdrill.cell import Cell
 from pgdrill.model import Clock, Model
@@ -17,7 +19,7 @@ class Status(StrEnum):
 
 
 class Answer(Model):
-    """`value` is what was found, `hint` what to do where it is not well."""
+    """`value` is what was found, `hint` what to do where it is not well; `down` that a service did not answer."""
 
     region: str
     database: str | None
@@ -25,6 +27,7 @@ class Answer(Model):
     status: Status
     value: str
     hint: str = ""
+    down: bool = Field(default=False, exclude=True)
 
 
 class Patient(NamedTuple):

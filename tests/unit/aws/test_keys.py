@@ -107,3 +107,10 @@ def test_a_kms_that_is_busy_may_answer_later() -> None:
     script.add_client_error("describe_key", "ThrottlingException")
     with pytest.raises(Unavailable, match="key 'k' cannot be used: ThrottlingException"):
         Keys(client, "alias/mac").describe("k")
+
+
+def test_a_service_that_is_down_says_nothing_of_the_key() -> None:
+    client, script = scripted("kms")
+    script.add_client_error("describe_key", "503", http_status_code=503)
+    with pytest.raises(Unavailable, match="key 'alias/storage' cannot be used: 503"):
+        Keys(client, "alias/mac").describe("alias/storage")

@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from pgdrill.aws.surroundings import Caller, Surroundings
 from pgdrill.cell import Cell
-from pgdrill.doctor import regions
-from pgdrill.doctor.examine import answer, exit_status
-from pgdrill.doctor.patient import Answer, Patient, Status
+from pgdrill.doctor import databases, regions
+from pgdrill.doctor.examine import answer, examine, exit_status
+from pgdrill.doctor.patient import Answer, Patient, Question, Status
 from pgdrill.errors import Broken, DrillError, NotRunnable, PlanError, Unavailable
 from pgdrill.model import Clock
 from tests.unit.plans import plan
@@ -132,3 +133,65 @@ def test_the_root_of_an_account_is_not_asked_about(cell: Cell) -> None:
     around = Ruled(arn="arn:aws:iam::123456789012:root")
     found = answer("permissions", regions.QUESTIONS["permissions"], patient(cell, around))
     assert (found.status, around.asked) == (Status.OK, {})
+
+
+def test_a_region_that_is_down_is_asked_once_and_the_other_one_whole(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def question(name: str, *, raised: BaseException | None = None) -> Question:
+        def ask(patient: Patient) -> str:
+            region = patient.cell.place.region
+            asked.append((region, name))
+            if raised and region == "ap-southeast-1":
+                raise Unavailable(f"{name} failed", hint="later") from raised
+            return "well"
+
+        return ask
+
+    down = ClientError(
+        {"Error": {"Code": "503"}, "ResponseMetadata": {"HTTPStatusCode": 503}},  # type: ignore[typeddict-item] # as much as is read
+        "DescribeKey",
+    )
+    throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "GetCallerIdentity")
+    of_region = {
+        "caller": question("caller", raised=throttled),
+        "key": question("key", raised=down),
+        "bucket": question("bucket"),
+    }
+    monkeypatch.setattr(regions, "QUESTIONS", of_region)
+    monkeypatch.setattr(databases, "QUESTIONS", {"ledger": question("ledger")})
+    monkeypatch.setattr(databases, "OF_PRODUCTION", {})
+    other = replace(cell, place=cell.plan.dr)
+    answers = list(examine([cell, other], cell.plan.databases, Clock(NOW, lambda: 60.0, 60.0)))
+
+    assert [(a.status, a.value, a.hint) for a in answers[:4]] == [
+        (Status.UNKNOWN, "caller failed", "later"),
+        (Status.UNKNOWN, "key failed", "later"),
+        *[
+            (
+                Status.UNKNOWN,
+                "not asked, since a service in ap-southeast-1 does not answer",
+                "see the answer about key",
+            )
+        ]
+        * 2,
+    ]
+    assert {a.status for a in answers[4:]} == {Status.OK}
+    assert asked == [
+        ("ap-southeast-1", "caller"),
+        ("ap-southeast-1", "key"),
+        *[("ap-northeast-1", name) for name in ("caller", "key", "bucket", "ledger")],
+    ]
+
+
+@pytest.mark.parametrize(
+    "cause", [EndpointConnectionError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x")]
+)
+def test_what_does_not_answer_is_unknown_whatever_the_error(cell: Cell, cause: Exception) -> None:
+    def question(_: Patient) -> str:
+        raise NotRunnable("cannot read", hint="look") from cause
+
+    given = answer("bucket", question, patient(cell, Ruled()))
+    assert (given.status, given.down) == (Status.UNKNOWN, True)
