@@ -81,7 +81,8 @@ class Cell:
 
     def secret(self, name: str) -> secret.Credentials:
         """Read an entry of this region that exists already."""
-        return secret.read(self.client("secretsmanager"), name)
+        elsewhere = None if self.place == self.plan.primary else self.place.region
+        return secret.read(self.client("secretsmanager"), name, replica_in=elsewhere)
 
     def production(self, database: DatabasePlan, clock: Clock) -> Server:
         """Open production for sealing and beating, as the role of the plan's secret. Never for a drill.

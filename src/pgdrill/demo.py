@@ -115,7 +115,7 @@ def _production(lab: Lab, console: Console, tick: Tick, conduct: Conduct, life: 
     with step(console, f"loading a shop: {shop.ROWS:,} rows, one of every kind of object"):
         shop.load(master)
     with step(console, "installing the ledger; orders come in and it beats from now on"):
-        production.install_ledger(lab, database, master, tick(0))
+        production.install_ledger(lab, plan, database, master, tick(0))
         life.enter_context(shop.writer(master))
         life.enter_context(production.heart(plan, database, BEAT, tick))
         while len(ledger.witness(cell.store, database.name)) < BEATS:

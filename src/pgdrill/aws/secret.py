@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
+_HINT = "check `secret` and `master_secret` of the database in the plan; pgdrill reads existing entries and never makes one"
+
+
 @dataclass(frozen=True)
 class Credentials:
     username: str
@@ -25,8 +28,10 @@ class _Entry(BaseModel):
     password: str
 
 
-def read(client: "SecretsManagerClient", name: str) -> Credentials:
+def read(client: "SecretsManagerClient", name: str, *, replica_in: str | None = None) -> Credentials:
     """Return the credentials of an entry `{"username": ..., "password": ...}`.
+
+    `replica_in` is the region where the entry is to be a replica of the primary region's.
 
     Raises:
         NotRunnable: no such entry, not allowed, or not of that form.
@@ -39,8 +44,7 @@ def read(client: "SecretsManagerClient", name: str) -> Credentials:
         code = error.response["Error"]["Code"]
         if code in {"ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure"}:
             raise NotRunnable(
-                f"secret {name!r} cannot be read: {code}",
-                hint="check `secret` and `master_secret` of the database in the plan; pgdrill reads existing entries and never makes one",
+                f"secret {name!r} cannot be read: {code}", hint=_hint(code, replica_in)
             ) from error
         raise Unavailable(
             f"secret {name!r} cannot be read: {code}", hint="the same call may pass later"
@@ -57,3 +61,9 @@ def read(client: "SecretsManagerClient", name: str) -> Credentials:
             hint='store it as JSON: {"username": "...", "password": "..."}',
         ) from None
     return Credentials(entry.username, entry.password)
+
+
+def _hint(code: str, replica_in: str | None) -> str:
+    if replica_in is None or code != "ResourceNotFoundException":
+        return _HINT
+    return f"replicate the entry to {replica_in}, with ReplicateSecretToRegions in the primary region"

@@ -51,16 +51,20 @@ def create(lab: Lab, cell: Cell, name: str, tick: Tick) -> Address:
         tick(PAUSE)
 
 
-def install_ledger(lab: Lab, database: DatabasePlan, master: Address, clock: Clock) -> None:
-    """Make the secrets of the plan, and the role that the first of them names."""
+def install_ledger(lab: Lab, plan: Plan, database: DatabasePlan, master: Address, clock: Clock) -> None:
+    """Make the secrets of the plan, the master user's in both regions, and the role that the first of them names."""
     password = secrets.token_urlsafe(24)
-    entries = {database.secret: (ledger.ROLE, password)}
+    _entry(lab, database.secret, ledger.ROLE, password)
     if database.master_secret:
-        entries[database.master_secret] = (master.user, master.password)
-    for name, (user, word) in entries.items():
-        text = json.dumps({"username": user, "password": word})
-        lab.client("secretsmanager").create_secret(Name=name, SecretString=text)
+        # As Secrets Manager replicates it: on the day the other region reads its own.
+        for place in (plan.primary, plan.dr):
+            _entry(lab, database.master_secret, master.user, master.password, place.region)
     ledger.install(Server(master, clock), password, role=ledger.ROLE)
+
+
+def _entry(lab: Lab, name: str, user: str, password: str, region: str | None = None) -> None:
+    text = json.dumps({"username": user, "password": password})
+    lab.client("secretsmanager", region).create_secret(Name=name, SecretString=text)
 
 
 def heart(plan: Plan, database: DatabasePlan, every: float, tick: Tick) -> Background:

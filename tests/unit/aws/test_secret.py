@@ -1,8 +1,10 @@
 import pytest
 
 from pgdrill.aws import secret
+from pgdrill.cell import Cell
 from pgdrill.errors import NotRunnable, Unavailable
 from tests.unit.clients import scripted
+from tests.unit.plans import plan
 
 
 def test_an_entry_in_the_form_that_rds_gives_it_is_read() -> None:
@@ -42,3 +44,23 @@ def test_a_service_that_is_down_may_answer_later() -> None:
     script.add_client_error("get_secret_value", "InternalServiceError", http_status_code=500)
     with pytest.raises(Unavailable, match="secret 'pgdrill/shop' cannot be read: InternalServiceError"):
         secret.read(client, "pgdrill/shop")
+
+
+def test_an_entry_that_was_not_replicated_is_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, script = scripted("secretsmanager")
+    script.add_client_error("get_secret_value", "ResourceNotFoundException")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setattr(Cell, "client", lambda *_: client)
+    made = plan()
+    with pytest.raises(NotRunnable) as refused:
+        Cell.open(made, made.dr).secret("shop/master")
+    assert refused.value.message == "secret 'shop/master' cannot be read: ResourceNotFoundException"
+    assert (
+        refused.value.hint
+        == "replicate the entry to ap-northeast-1, with ReplicateSecretToRegions in the primary region"
+    )
+    script.add_client_error("get_secret_value", "ResourceNotFoundException")
+    with pytest.raises(NotRunnable) as refused:
+        Cell.open(made).secret("shop/master")
+    assert refused.value.hint.startswith("check `secret` and `master_secret`")
