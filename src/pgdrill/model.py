@@ -98,6 +98,7 @@ class RecoveryPoint(Model):
     original creation time (a copy's own creation time says nothing of its data); for PITR the target.
     `arn` is the snapshot's; of a moment it is that of automated backups which outlived their instance, else None.
     `resource` is the source's DbiResourceId, `usable_at` when a snapshot or copy was there to restore from.
+    `created_at` is when the snapshot was created, which a copy keeps: a deleted one's id may be given again.
     """
 
     id: str
@@ -108,6 +109,7 @@ class RecoveryPoint(Model):
     arn: str | None = None
     slot: str | None = None
     recovers_to: Moment
+    created_at: Moment | None = None
     usable_at: Moment | None = None
     engine_version: str
     storage_gb: int
@@ -193,7 +195,7 @@ class Seal(Model):
 
     `facts` maps a check's name to its fact as JSON; they held at some moment from `taken_at` to `done_at`.
     `point` is the recovery point's id, `resource` RDS's own id of the instance, which a replacement of the same
-    name does not have. `estimates` are production's own guesses of rows, by database and table. `number` counts a
+    name does not have; `created_at`, of a seal after its snapshot, is that snapshot's. `estimates` are production's own guesses of rows, by database and table. `number` counts a
     database's seals from 1, and `previous` is the digest of the one before.
     """
 
@@ -203,6 +205,7 @@ class Seal(Model):
     done_at: Moment
     facts: dict[str, JSON]
     resource: str | None = None
+    created_at: Moment | None = None
     estimates: dict[str, dict[str, int]] = Field(default_factory=dict)
     number: int = 1
     previous: str | None = None

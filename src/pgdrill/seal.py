@@ -5,7 +5,7 @@ connection a database, in short read-only transactions, no table; writes one obj
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -69,8 +69,11 @@ def take(
     clock: Clock,
     *,
     resource: str | None = None,
+    created_at: datetime | None = None,
 ) -> Seal:
     """Measure every sealed check on production. `resource` is RDS's own id of the instance, `DbiResourceId`.
+
+    `created_at` is the creation of the snapshot, where there is one yet.
 
     Raises:
         Unavailable: production did not answer, or not in time. A seal is whole or not made.
@@ -95,6 +98,7 @@ def take(
         done_at=clock.at(),
         facts=facts,
         resource=resource,
+        created_at=created_at,
         estimates=estimates,
     )
 
@@ -117,11 +121,9 @@ def keep(store: Store, seal: Seal, phase: Phase) -> str:
     return key
 
 
-def there(store: Store, database: str, point: str, phase: Phase, since: datetime | None = None) -> bool:
-    """Tell whether a point has a seal of its own, taken at or after `since`."""
-    prefix = _prefix(database)
-    after = f"{prefix}{since.strftime(_TIME)}" if since else ""
-    return any(key.endswith(f"-{phase}-{point}.json") for key in store.keys(prefix, after))
+def ended(store: Store, database: str, point: RecoveryPoint) -> bool:
+    """Tell whether a snapshot has a seal of its own after it."""
+    return _own(store, list(store.keys(_prefix(database))), point)[1] is not None
 
 
 def stored(store: Store, database: str) -> list[Stored]:
@@ -193,9 +195,9 @@ def around(store: Store, database: str, point: RecoveryPoint) -> tuple[Seal | No
     """
     keys = list(store.keys(_prefix(database)))
     if point.kind is not PointKind.PITR:
-        own = [_own(store, keys, phase, point) for phase in PHASES]
+        own = _own(store, keys, point)
         if any(own):
-            return own[0], own[1]
+            return own
     return _last_before(store, keys, point), _first_after(store, keys, point)
 
 
@@ -218,13 +220,35 @@ def fewer(
     ]
 
 
-def _own(store: Store, keys: list[str], phase: Phase, point: RecoveryPoint) -> Seal | None:
-    """Return a seal that was surely taken on that side of the snapshot; tries at once may have made several.
+def _own(store: Store, keys: list[str], point: RecoveryPoint) -> tuple[Seal | None, Seal | None]:
+    """Return seals that were surely taken before and after the snapshot; tries at once may have made several.
 
     Whoever asked for the snapshot had finished its seal: the one done first precedes the snapshot, whoever made it.
+    Another snapshot may have had the id before: those after it say so, and those before lie between. RDS's clock is
+    compared with itself alone.
     """
+    before, after = (_named(store, keys, phase, point) for phase in PHASES)
+    end = _first_done(seal for seal in after if _is_of(seal, point))
+    others = [seal.taken_at for seal in after if not _is_of(seal, point)]
+    begin = max((at for at in others if end is None or at < end.taken_at), default=None)
+    start = _first_done(
+        seal
+        for seal in before
+        if (begin is None or seal.taken_at > begin) and (end is None or seal.taken_at < end.taken_at)
+    )
+    return start, end
+
+
+def _named(store: Store, keys: list[str], phase: Phase, point: RecoveryPoint) -> list[Seal]:
     mine = [key for key in keys if key.endswith(f"-{phase}-{point.id}.json")]
-    seals = [seal for key in mine if (seal := _read(store, key, point)) is not None]
+    return [seal for key in mine if (seal := _read(store, key, point)) is not None]
+
+
+def _is_of(seal: Seal, point: RecoveryPoint) -> bool:
+    return not seal.created_at or not point.created_at or seal.created_at == point.created_at
+
+
+def _first_done(seals: Iterable[Seal]) -> Seal | None:
     return min(seals, key=lambda seal: seal.done_at, default=None)
 
 

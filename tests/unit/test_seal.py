@@ -78,12 +78,47 @@ def test_of_several_tries_the_seals_that_were_done_first_count() -> None:
     assert taken(seal.around(memory, "shop", point("p1", PointKind.SNAPSHOT, 1.5))) == [0, 2]
 
 
-def test_whether_a_point_has_its_seal_is_known_by_phase_and_time() -> None:
-    memory = stored()
-    assert seal.there(memory, "shop", "p2", "before")
-    assert seal.there(memory, "shop", "p2", "before", NOW + timedelta(minutes=60))
-    assert not seal.there(memory, "shop", "p2", "before", NOW + timedelta(minutes=61))
-    assert not seal.there(memory, "shop", "p3", "before")
+def created(identifier: str, minutes: float) -> RecoveryPoint:
+    """A snapshot by a clock of RDS that is a day behind."""
+    day = timedelta(days=1, minutes=-minutes)
+    return point(identifier, PointKind.SNAPSHOT, minutes).model_copy(update={"created_at": NOW - day})
+
+
+def twice() -> tuple[Memory, RecoveryPoint, RecoveryPoint]:
+    """Two snapshots of one name, sealed at minutes 0 and 2, and after the first was deleted at 10 and 12."""
+    memory, first, second = Memory(), created("p1", 1), created("p1", 11)
+    for one, start in ((first, 0), (second, 10)):
+        seal.keep(memory, made("p1", start), "before")
+        after = made("p1", start + 2).model_copy(update={"created_at": one.created_at})
+        seal.keep(memory, after, "after")
+    return memory, first, second
+
+
+def test_the_seals_of_a_snapshot_that_had_the_name_before_are_not_those_of_this_one() -> None:
+    memory, first, second = twice()
+    assert taken(seal.around(memory, "shop", second)) == [10, 12]
+    assert taken(seal.around(memory, "shop", first)) == [0, 2]
+
+
+def test_a_copy_has_the_seals_of_its_original() -> None:
+    memory, first, _ = twice()
+    copy = first.model_copy(update={"kind": PointKind.COPY, "usable_at": NOW + timedelta(days=3)})
+    assert taken(seal.around(memory, "shop", copy)) == [0, 2]
+
+
+def test_a_snapshot_that_was_not_sealed_after_has_none_of_the_one_before() -> None:
+    memory, _, _ = twice()
+    third = created("p1", 21)
+    seal.keep(memory, made("p1", 20), "before")
+    assert taken(seal.around(memory, "shop", third)) == [20, None]
+
+
+def test_whether_a_snapshot_was_sealed_after_is_known_by_name_and_creation() -> None:
+    memory, first, second = twice()
+    assert seal.ended(memory, "shop", first)
+    assert seal.ended(memory, "shop", second)
+    assert not seal.ended(memory, "shop", created("p1", 21))
+    assert not seal.ended(memory, "shop", created("p2", 1))
 
 
 def test_a_database_without_seals_has_none() -> None:

@@ -54,7 +54,8 @@ class Snapshot(Model):
     """A snapshot as RDS describes it now, in any state.
 
     `recovers_to` is None until RDS says it. `created_at` is the snapshot's own time: for a copy, when it was
-    copied. `copied_from` is the ARN of a copy's source.
+    copied. `original_at` is that of the snapshot it is a copy of, however often copied; else its own. `copied_from` is
+    the ARN of a copy's source.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Snapshot(Model):
     manual: bool = True
     recovers_to: Moment | None = None
     created_at: Moment | None = None
+    original_at: Moment | None = None
     copied_from: str | None = None
     engine_version: str
     storage_gb: int
@@ -121,6 +123,7 @@ class Snapshot(Model):
             arn=self.arn,
             slot=self.tags.get("PgDrillSlot"),
             recovers_to=self.recovers_to,
+            created_at=self.original_at,
             usable_at=self.created_at,
             engine_version=self.engine_version,
             storage_gb=self.storage_gb,
@@ -324,6 +327,7 @@ def _snapshot(entry: Any, region: str) -> Snapshot:
         or entry.get("OriginalSnapshotCreateTime")
         or entry.get("SnapshotCreateTime"),
         created_at=entry.get("SnapshotCreateTime"),
+        original_at=entry.get("OriginalSnapshotCreateTime") or entry.get("SnapshotCreateTime"),
         copied_from=entry.get("SourceDBSnapshotIdentifier"),
         engine_version=entry["EngineVersion"],
         storage_gb=entry["AllocatedStorage"],

@@ -33,6 +33,7 @@ from pgdrill.model import (
     Finding,
     Judgement,
     Model,
+    Moment,
     PointKind,
     RecoveryPoint,
     Shape,
@@ -51,11 +52,18 @@ COMPARED = ("sweep", "large_objects")
 
 
 class _Reference(Model):
-    """That a drill read a point whole and passed; its facts are what the next restore is compared with."""
+    """That a drill read a point whole and passed; its facts are what the next restore is compared with.
+
+    `resource` and `created_at` are the point's: its id alone may be that of another, deleted since.
+    """
 
     drill: str
     facts: dict[str, str]
     resource: str | None = None
+    created_at: Moment | None = None
+
+    def of(self, point: RecoveryPoint) -> bool:
+        return (self.resource, self.created_at) == (point.resource, point.created_at)
 
 
 # -------------------------------------------------------------------------------------------- facts
@@ -121,7 +129,7 @@ def _witness(cell: Cell, drill: Drill) -> tuple[Beat, ...] | None:
 
 
 def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]]:
-    """Return the drill that proved this point last, and its facts; never one of an earlier instance's point."""
+    """Return the drill that proved this point last, and its facts; never one that had its id before."""
     point = drill.restored_from()
     bodies = [
         store.get(key)
@@ -129,7 +137,7 @@ def _references(store: Store, drill: Drill) -> tuple[str | None, dict[str, JSON]
         if not key.endswith(f"/{drill.id}")
     ]
     known = [_reference(body) for body in bodies if body is not None]
-    reference = next((one for one in reversed(known) if one and one.resource == point.resource), None)
+    reference = next((one for one in reversed(known) if one and one.of(point)), None)
     if reference is None:
         return None, {}
     facts: dict[str, JSON] = {}
@@ -275,7 +283,9 @@ def keep(cell: Cell, made: Evidence) -> str:
     digest = archive.save(cell.store, made)
     compared = {m: key for m in COMPARED for key in made.facts if key.endswith(f"/{m}.json.gz")}
     if made.verdict is Verdict.PASSED and "sweep" in compared:
-        reference = _Reference(drill=made.drill, facts=compared, resource=made.point.resource)
+        reference = _Reference(
+            drill=made.drill, facts=compared, resource=made.point.resource, created_at=made.point.created_at
+        )
         key = f"references/{made.database}/{made.point.id}/{made.drill}"
         cell.store.put(key, reference.model_dump_json().encode())
     return digest

@@ -41,7 +41,8 @@ class Step(StrEnum):
 class Taking(Model):
     """A point in the making. A busy instance is waited out until `ask_until`.
 
-    `resource` is RDS's own id of the instance, which tells it from a later one of the same name. `unsealed` says why production could not be sealed before or after, where it could not.
+    `resource` is RDS's own id of the instance, which tells it from a later one of the same name. `sealed` tells
+    whether production was sealed before, `unsealed` why it could not be sealed before or after, where it could not.
     """
 
     database: str
@@ -54,6 +55,7 @@ class Taking(Model):
     wait: float = 0
     taken: RecoveryPoint | None = None
     said: str = ""
+    sealed: bool = False
     unsealed: str = ""
 
     def to(self, step: Step, **changes: object) -> "Taking":
@@ -124,7 +126,7 @@ def ask(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) 
     if instance.status not in USABLE:
         return taking.again(f"instance {instance.id} is {instance.status}")
     taking = taking.model_copy(update={"resource": instance.resource_id})
-    if not taking.unsealed:
+    if not taking.sealed and not taking.unsealed:
         try:
             taking = _sealed(taking, cell, clock, checks, "before")
         except Unavailable as error:
@@ -165,7 +167,7 @@ def await_(taking: Taking, cell: Cell, clock: Clock) -> Taking:
 
 
 def seal_after(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) -> Taking:
-    """Seal production again, unless that was done."""
+    """Seal production again, unless an earlier try did."""
     try:
         return _sealed(taking, cell, clock, checks, "after").to(Step.DONE)
     except Unavailable as error:
@@ -319,21 +321,29 @@ def _same(there: Snapshot, instance: Instance, taking: Taking, plan: Plan) -> No
 def _sealed(
     taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]], phase: seal.Phase
 ) -> Taking:
-    """Seal production, unless an earlier try did. What does not succeed for a while is left, and said.
+    """Seal production, unless an earlier try did after this snapshot. What does not succeed is left, and said.
 
     Raises:
         Unavailable: another try may succeed.
     """
     database = cell.plan.database(taking.database)
     try:
-        if seal.there(cell.store, database.name, taking.point, phase, taking.ask_until - timedelta(days=1)):
+        if taking.taken and seal.ended(cell.store, database.name, taking.taken):
             return taking
         server = cell.production(database, clock)
-        made = seal.take(server, checks, database.name, taking.point, clock, resource=taking.resource)
+        made = seal.take(
+            server,
+            checks,
+            database.name,
+            taking.point,
+            clock,
+            resource=taking.resource,
+            created_at=taking.taken.created_at if taking.taken else None,
+        )
         seal.keep(cell.store, made, phase)
     except DrillError as error:
         since = taking.begun_at if taking.taken is None else taking.taken.usable_at or taking.begun_at
         if isinstance(error, Unavailable) and clock.now - since < SEALING:
             raise
         return taking.model_copy(update={"unsealed": error.message})
-    return taking
+    return taking.model_copy(update={"sealed": True})

@@ -48,6 +48,7 @@ def read(tags: dict[str, str] | None = None, **changes: Any) -> Snapshot:
 def test_a_copy_is_as_old_as_its_original_not_as_itself() -> None:
     copy = read(SourceDBSnapshotIdentifier="arn:aws:rds:ap-southeast-1:0:snapshot:x").point()
     assert (copy.kind, copy.recovers_to, copy.usable_at) == (PointKind.COPY, NOW, NOW.replace(hour=8))
+    assert copy.created_at == NOW
 
 
 def test_the_time_of_the_data_is_better_than_the_time_of_the_snapshot() -> None:
