@@ -58,8 +58,8 @@ def test_the_point_of_now_is_that_of_its_slot(production: Production, taken: dic
 def test_taking_it_again_takes_nothing(taken: dict[str, Any]) -> None:
     again = point("take", "--slot", taken["point"]["slot"])
     assert (again.exit_code, again.stdout.split()[0]) == (0, taken["point"]["id"])
-    listed = [one["id"] for one in json.loads(point("list", "--json").stdout)["snapshots"]]
-    assert listed.count(taken["point"]["id"]) == 1
+    listed = json.loads(point("list", "--json").stdout)["snapshots"]
+    assert [one["made_by"] for one in listed if one["id"] == taken["point"]["id"]] == ["pgdrill"]
 
 
 def test_a_point_out_of_turn_belongs_to_no_slot(production: Production, taken: dict[str, Any]) -> None:

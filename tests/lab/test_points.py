@@ -12,7 +12,7 @@ from pgdrill import seal
 from pgdrill.checks.registry import ALL
 from pgdrill.errors import Broken, NotRunnable
 from pgdrill.lab.lab import Lab
-from pgdrill.model import Clock
+from pgdrill.model import Clock, Verdict
 from pgdrill.plan import Stack
 from pgdrill.points import choice, taking
 from pgdrill.points.taking import Step, Taking
@@ -112,6 +112,28 @@ def test_a_slot_that_fires_twice_at_once_is_one_point(production: Production) ->
     assert before.done_at <= after.taken_at
 
 
+def test_a_point_deleted_and_taken_again_is_compared_with_nothing_of_the_one_before(
+    production: Production,
+) -> None:
+    first = run(production, slot(19)).taken
+    assert first is not None
+    assert production.drill(first.id).verdict is Verdict.PASSED
+    found = production.cell.snapshots.find(first.id)
+    assert found is not None
+    production.cell.snapshots.delete(found)
+    labs.until(lambda: production.cell.snapshots.find(first.id) is None)
+    production.execute("CREATE TABLE later AS SELECT 1 AS id; ALTER DATABASE shop SET work_mem = '5MB'")
+
+    second = run(production, slot(19)).taken
+    assert second is not None
+    assert (second.id, second.created_at == first.created_at) == (first.id, False)
+    again = production.drill(second.id)
+    assert (again.verdict, again.reference) == (Verdict.PASSED, None)
+    old, new = (seal.around(production.cell.store, "shop", point) for point in (first, second))
+    assert not {one.taken_at for one in old if one} & {one.taken_at for one in new if one}
+    assert production.drill(second.id).reference == again.drill
+
+
 @pytest.mark.parametrize("step", [Step.ASK, Step.AWAIT, Step.SEAL])
 def test_a_try_that_was_cut_off_is_finished_by_the_next(production: Production, step: Step) -> None:
     moment = slot(1, day=list(Step).index(step) + 1)
@@ -181,7 +203,7 @@ def test_a_production_that_cannot_be_sealed_is_backed_up_all_the_same_and_it_is_
     assert "shop/nothing" in done.unsealed
     told = taking.taken(done, moment).messages
     assert [(message.level.value, message.topic) for message in told] == [("warning", "point unsealed")]
-    assert not seal.there(production.cell.store, "shop", done.point, "before")
+    assert done.point not in {one.point for one in seal.stored(production.cell.store, "shop")}
 
 
 @pytest.mark.parametrize(
@@ -228,6 +250,9 @@ def test_two_suffixes_in_one_account_keep_apart(production: Production) -> None:
     assert [snapshot.id for snapshot in other.snapshots.ours("other")] == [done.taken.id]
     assert choice.choose(other, production.database, "latest").id == done.taken.id
     assert choice.choose(production.cell, production.database, "latest").id in ids(production)
+    third = replace(other, plan=plan.model_copy(update={"stack": Stack(suffix="third")}))
+    assert choice.choose(third, production.database, "latest").id.startswith("rds:shop-production-")
+    assert choice.choose(third, production.database, done.taken.id).id == done.taken.id
 
 
 def test_a_database_replaced_under_the_same_name_is_told_and_not_mixed(production: Production) -> None:

@@ -173,7 +173,7 @@ def list_points(
     where: CellOption = "primary",
     as_json: JsonOption = False,
 ) -> None:
-    """List the snapshots of a database in a region, in any state, and its PITR window."""
+    """List the snapshots of a database in a region, whoever made them, in any state, and its PITR window."""
     cell = open_cell(plan, where)
     wanted = cell.plan.database(database)
     found = choice.held(cell, wanted)
@@ -181,7 +181,11 @@ def list_points(
     if as_json:
         print_json(
             {
-                "snapshots": [one.point().model_dump(mode="json") for one in found if one.usable],
+                "snapshots": [
+                    one.point().model_dump(mode="json") | {"made_by": choice.maker(one, cell.plan, wanted)}
+                    for one in found
+                    if one.usable
+                ],
                 "under_way": [one.model_dump(mode="json") for one in found if not one.usable],
                 "pitr": {"earliest": window[0].isoformat(), "latest": window[1].isoformat()}
                 if window
@@ -189,12 +193,12 @@ def list_points(
             }
         )
         return
-    table = Table(
-        "kind", "recovers to (UTC)", "state", "engine", "GB", "encrypted", "point", box=None, pad_edge=False
-    )
+    heads = ("kind", "made by", "recovers to (UTC)", "state", "engine", "GB", "encrypted", "point")
+    table = Table(*heads, box=None, pad_edge=False)
     for one in found:
         table.add_row(
             "copy" if one.copied_from else "snapshot" if one.manual else "automated",
+            choice.maker(one, cell.plan, wanted),
             f"{one.recovers_to:%Y-%m-%d %H:%M:%S}" if one.recovers_to else "",
             one.status if one.usable else f"{one.status} {one.progress} %",
             one.engine_version,

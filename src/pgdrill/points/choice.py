@@ -1,6 +1,6 @@
 """Recovery points: what there is to restore from, and which one is meant. Reads RDS and changes nothing."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pgdrill.aws.snapshots import Snapshot
 from pgdrill.cell import Cell
@@ -32,10 +32,20 @@ def is_ours(snapshot: Snapshot, plan: Plan, database: DatabasePlan) -> bool:
     return mark is not None and (mark.suffix, mark.database) == (plan.stack.suffix, database.name)
 
 
+def maker(snapshot: Snapshot, plan: Plan, database: DatabasePlan) -> str:
+    """Say in a word or two who made a snapshot: pgdrill, pgdrill under another suffix, RDS, or somebody else."""
+    if is_ours(snapshot, plan, database):
+        return "pgdrill"
+    if snapshot.mark:
+        return f"pgdrill {snapshot.mark.suffix}"
+    return "somebody else" if snapshot.manual else "RDS"
+
+
 def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
     """Return the recovery point for `latest`, `oldest`, `restorable`, a snapshot's id or a moment.
 
-    `latest` and `oldest` mean pgdrill's own snapshots; where there are none, the automated ones of RDS.
+    `latest` and `oldest` mean pgdrill's own snapshots; where there are none, the automated ones of RDS. What somebody
+    else took, with pgdrill under another suffix or by hand, is meant by its id alone.
     `restorable` is the last moment that PITR can reach.
 
     Raises:
@@ -46,16 +56,7 @@ def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
     if wanted == "restorable" or moment is not None:
         return _in_window(cell, database, moment)
     if wanted in {"latest", "oldest"}:
-        there = [snapshot for snapshot in held(cell, database) if snapshot.usable]
-        ours = [snapshot for snapshot in there if is_ours(snapshot, cell.plan, database)]
-        if not there:
-            raise NotRunnable(
-                f"database {database.name!r} has no snapshot to restore from in {cell.place.region}",
-                hint="take one with: pgdrill point take"
-                if cell.place == cell.plan.primary
-                else "copy those of the primary region with: pgdrill point copy",
-            )
-        return (ours or there)[-1 if wanted == "latest" else 0].point()
+        return _meant(cell, database)[-1 if wanted == "latest" else 0].point()
     # By its name, a point of an earlier instance may be meant as well.
     for snapshot in cell.snapshots.of(database.instance):
         if snapshot.id == wanted and snapshot.usable:
@@ -68,6 +69,25 @@ def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
     raise NotRunnable(
         f"database {database.name!r} has no available snapshot {wanted!r}",
         hint="list what there is with: pgdrill point list",
+    )
+
+
+def _meant(cell: Cell, database: DatabasePlan) -> list[Snapshot]:
+    """Return what may be chosen without being named, oldest first; there is one at least."""
+    there = [snapshot for snapshot in held(cell, database) if snapshot.usable]
+    ours = [snapshot for snapshot in there if is_ours(snapshot, cell.plan, database)]
+    meant = ours or [snapshot for snapshot in there if not snapshot.manual]
+    if meant:
+        return meant
+    by_id = f"; {len(there)} of others can be chosen by id, see: pgdrill point list" if there else ""
+    make = (
+        "take one with: pgdrill point take"
+        if cell.place == cell.plan.primary
+        else "copy those of the primary region with: pgdrill point copy"
+    )
+    raise NotRunnable(
+        f"database {database.name!r} has no snapshot to restore from in {cell.place.region}",
+        hint=make + by_id,
     )
 
 
@@ -94,10 +114,13 @@ def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> R
     # RDS restores to whole seconds; the one before is always inside what was asked for.
     target = (moment or latest).replace(microsecond=0)
     if not earliest <= target <= latest:
+        first = earliest if not earliest.microsecond else earliest + timedelta(seconds=1)
         raise NotRunnable(
-            f"{target.isoformat()} is outside the PITR window of {database.instance!r}:"
-            f" {earliest.isoformat()} to {latest.isoformat()}",
-            hint="choose a moment inside it; RDS ships its log every 5 minutes, so the window ends that far back",
+            f"{_utc(target)} is outside the PITR window of {database.instance!r}:"
+            f" {_utc(first)} to {_utc(latest)}",
+            hint="choose a later moment, or an older snapshot from: pgdrill point list"
+            if target < earliest
+            else "choose an earlier moment, or wait: RDS ships the log every 5 minutes, and the window ends there",
         )
     source = instance or backup
     return RecoveryPoint(
@@ -113,6 +136,10 @@ def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> R
         encrypted=source.encrypted,
         kms_key=source.kms_key,
     )
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _moment(text: str) -> datetime | None:

@@ -1,0 +1,117 @@
+"""Which recovery point is meant, and what is said where there is none."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pgdrill.aws.snapshots import Snapshot
+from pgdrill.cell import Cell
+from pgdrill.errors import NotRunnable
+from pgdrill.points import choice
+from tests.unit.instances import instance
+from tests.unit.plans import plan
+from tests.unit.snapshots import snapshot
+
+PLAN = plan()
+SHOP = PLAN.database(None)
+START = datetime(2026, 11, 22, 6, 0, 0, 500_000, tzinfo=UTC)
+END = datetime(2026, 11, 23, 5, 54, 59, 900_000, tzinfo=UTC)
+
+OURS = snapshot(datetime(2026, 11, 22, 7, tzinfo=UTC))
+OTHER = snapshot(datetime(2026, 11, 22, 13, tzinfo=UTC), suffix="other")
+BY_HAND = OTHER.model_copy(update={"id": "before-the-migration", "tags": {}})
+AUTOMATED = OTHER.model_copy(update={"id": "rds:shop-production-2026", "tags": {}, "manual": False})
+
+
+def cell(*snapshots: Snapshot) -> Cell:
+    """The primary with these snapshots and a PITR window from `START` to `END`."""
+    window = SimpleNamespace(window=(START, END), resource="db-1", arn="a")
+    return cast(
+        "Cell",
+        SimpleNamespace(
+            plan=PLAN,
+            place=PLAN.primary,
+            rds=SimpleNamespace(instance=lambda _: instance(), region="ap-southeast-1"),
+            snapshots=SimpleNamespace(of=lambda _: sorted(snapshots, key=lambda one: str(one.recovers_to))),
+            backups=SimpleNamespace(of=lambda _: [window]),
+        ),
+    )
+
+
+@pytest.mark.parametrize("wanted", ["latest", "oldest"])
+@pytest.mark.parametrize(
+    ("there", "chosen"),
+    [
+        ((OURS, OTHER, BY_HAND, AUTOMATED), OURS),
+        ((OTHER, BY_HAND, AUTOMATED), AUTOMATED),
+    ],
+    ids=["our own", "an automated one"],
+)
+def test_latest_and_oldest_mean_our_own_and_else_what_rds_took(
+    wanted: str, there: tuple[Snapshot, ...], chosen: Snapshot
+) -> None:
+    assert choice.choose(cell(*there), SHOP, wanted).id == chosen.id
+
+
+@pytest.mark.parametrize("wanted", ["latest", "oldest"])
+def test_what_others_took_is_not_meant_and_is_said_to_be_there(wanted: str) -> None:
+    with pytest.raises(NotRunnable) as refused:
+        choice.choose(cell(OTHER, BY_HAND), SHOP, wanted)
+    assert refused.value.message == "database 'shop' has no snapshot to restore from in ap-southeast-1"
+    assert refused.value.hint == (
+        "take one with: pgdrill point take; 2 of others can be chosen by id, see: pgdrill point list"
+    )
+
+
+def test_where_there_is_none_at_all_the_hint_is_to_take_one() -> None:
+    with pytest.raises(NotRunnable) as refused:
+        choice.choose(cell(), SHOP, "latest")
+    assert refused.value.hint == "take one with: pgdrill point take"
+
+
+@pytest.mark.parametrize("named", [OTHER, BY_HAND, AUTOMATED])
+def test_by_its_id_a_snapshot_of_anybody_is_chosen(named: Snapshot) -> None:
+    assert choice.choose(cell(OURS, OTHER, BY_HAND, AUTOMATED), SHOP, named.id).id == named.id
+
+
+@pytest.mark.parametrize(
+    ("one", "who"),
+    [(OURS, "pgdrill"), (OTHER, "pgdrill other"), (BY_HAND, "somebody else"), (AUTOMATED, "RDS")],
+)
+def test_who_made_a_snapshot_is_told(one: Snapshot, who: str) -> None:
+    assert choice.maker(one, PLAN, SHOP) == who
+
+
+WINDOW = "is outside the PITR window of 'shop-production': 2026-11-22T06:00:01Z to 2026-11-23T05:54:59Z"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said", "hint"),
+    [
+        (
+            "2026-11-22T07:00:00+02:00",
+            "2026-11-22T05:00:00Z",
+            "choose a later moment, or an older snapshot from: pgdrill point list",
+        ),
+        (
+            "2026-11-23T06:00:00.75Z",
+            "2026-11-23T06:00:00Z",
+            "choose an earlier moment, or wait: RDS ships the log every 5 minutes, and the window ends there",
+        ),
+    ],
+    ids=["too early", "too late"],
+)
+def test_a_moment_outside_the_window_is_told_in_utc_with_what_to_do(
+    wanted: str, said: str, hint: str
+) -> None:
+    with pytest.raises(NotRunnable) as refused:
+        choice.choose(cell(), SHOP, wanted)
+    assert (refused.value.message, refused.value.hint) == (f"{said} {WINDOW}", hint)
+
+
+@pytest.mark.parametrize("moment", [START + timedelta(milliseconds=500), END])
+def test_the_moments_that_are_told_as_its_ends_lie_in_the_window(moment: datetime) -> None:
+    point = choice.choose(cell(), SHOP, moment.isoformat())
+    assert point.recovers_to == moment.replace(microsecond=0)
