@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -111,6 +113,17 @@ def test_nothing_is_recovered_without_a_yes(production: Production) -> None:
     assert str(result.exception) == "not recovered"
     assert "rds:restore_db_instance_from_db_snapshot" in result.stderr
     assert recovered(production.cell) == before
+
+
+@pytest.mark.usefixtures("production")
+def test_nobody_there_to_say_yes_is_a_no() -> None:
+    program = Path(sys.executable).with_name("pgdrill")
+    for stdin in ("</dev/null", "<&-"):
+        ended = subprocess.run(
+            ["/bin/sh", "-c", f'"$0" recover {stdin}', program], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 2, ended.stderr
+        assert ended.stderr.endswith("pgdrill: not recovered\nHINT: say yes, or give --yes\n")
 
 
 def test_a_moment_is_recovered_and_the_cut_over_list_printed(production: Production) -> None:

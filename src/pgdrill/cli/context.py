@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from pgdrill.errors import NotRunnable
 from pgdrill.model import JSON, Clock
 from pgdrill.plan import Plan
 
@@ -71,6 +72,23 @@ def open_cell(plan: Path, cell: Literal["primary", "dr"] = "primary") -> "Cell":
 
     loaded = Plan.load(plan)
     return Cell.open(loaded, loaded.dr if cell == "dr" else loaded.primary)
+
+
+def agree(question: str, otherwise: str) -> None:
+    """Ask whether to go on; `otherwise` says what has not been done without a yes.
+
+    Raises:
+        NotRunnable: no, or nobody is there to say yes.
+    """
+    try:
+        # Python itself has no stdin where the descriptor is closed.
+        agreed = sys.stdin is not None and typer.confirm(question, err=True)
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        agreed = False
+    if not agreed:
+        raise NotRunnable(otherwise, hint="say yes, or give --yes")
 
 
 def print_table(table: Table) -> None:

@@ -6,10 +6,9 @@ import typer
 from rich.console import Console
 
 from pgdrill.cell import Cell
-from pgdrill.cli.context import DEFAULT_PLAN, JsonOption, PlanOption, err, out, print_json, tick
+from pgdrill.cli.context import DEFAULT_PLAN, JsonOption, PlanOption, agree, err, out, print_json, tick
 from pgdrill.drills import purge
 from pgdrill.drills.purge import Doomed, Thing
-from pgdrill.errors import NotRunnable
 from pgdrill.plan import Plan
 
 
@@ -46,8 +45,7 @@ def run(
     if found and not yes:
         _show("to be deleted for good", doomed, err)
         _show("left alone", kept, err)
-        if not typer.confirm(f"Delete {len(found)} things?", err=True):
-            raise NotRunnable("nothing was deleted", hint="say yes, or give --yes")
+        agree(f"Delete {len(found)} things?", "nothing was deleted")
     purge.purge(found, tick, lambda text: err.print(text, markup=False, soft_wrap=True))
     left = [one.thing for one in _found(cells, evidence=evidence)]
     _tell(doomed, kept, left, as_json=as_json)

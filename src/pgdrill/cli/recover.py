@@ -15,6 +15,7 @@ from pgdrill.cli.context import (
     DatabaseOption,
     JsonOption,
     PlanOption,
+    agree,
     clock,
     end_on_sigterm,
     err,
@@ -100,8 +101,7 @@ def run(
         return 0
     if not yes:
         _show(calls, err)
-        if not typer.confirm("Recover?", err=True):
-            raise NotRunnable("not recovered", hint="say yes, or give --yes")
+        agree("Recover?", "not recovered")
     return _conduct(cell, begun, as_json=as_json)
 
 
