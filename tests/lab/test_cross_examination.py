@@ -312,6 +312,8 @@ def test_the_commands_tell_machines_what_there_is(
     assert listed[task.id]["verdict"] == "passed"
     shown = invoke("status", task.id, "--json")
     assert (shown.exit_code, json.loads(shown.stdout)["task"]["status"]) == (0, "COMPLETE")
+    latest = invoke("status", "--json")
+    assert (latest.exit_code, latest.stdout) == (0, invoke("status", "latest", "--json").stdout)
     examined = invoke("examine", task.id, dsn, "--scratch", "--json")
     content = json.loads(examined.stdout)
     assert (examined.exit_code, content["verdict"]) == (0, "passed")

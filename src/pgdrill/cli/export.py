@@ -109,7 +109,7 @@ def start(
 
 @app.command()
 def status(
-    export: ExportArgument,
+    export: ExportArgument = "latest",
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
     where: CellOption = "primary",
@@ -252,7 +252,7 @@ def _complete(task: ExportTask) -> ExportTask:
     if task.status != COMPLETE:
         raise NotRunnable(
             f"export {task.id!r} is {task.status}, so there is nothing to compare",
-            hint="wait for it with: pgdrill export status, or start another one",
+            hint=f"wait for it with: pgdrill export status {task.id}, or start another one",
         )
     return task
 
