@@ -51,7 +51,7 @@ def verify(
     checks = Plan.load(Path(plan)).checks if plan else Checks()
     case = Case(checks=checks, asked=_asked(checks, only or []))
     server = Server(Address.parse(dsn), clock(seconds), may_change=scratch)
-    # A server that cannot be reached is not runnable as asked; nothing was examined.
+    # A server that cannot be reached ends here: nothing is examined, so nothing is proved.
     server.databases()
     measured: dict[str, Measured] = {}
     with err.status("examining", spinner="line") as status:
