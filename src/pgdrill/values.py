@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_SUFFIX = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,14}(?<!-)")
+# Without hyphens: the one after it then ends it in every name, and no pattern of suffix `a` holds a thing of `a-b`.
+_SUFFIX = re.compile(r"[a-z][a-z0-9]{0,14}")
 _NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,24}(?<!-)")
 
 
@@ -28,12 +29,10 @@ def spelled(value: timedelta) -> str:
     return f"{seconds // _UNITS[unit]}{unit}"
 
 
-def _named(pattern: re.Pattern[str], limit: int) -> AfterValidator:
+def _named(pattern: re.Pattern[str], rule: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
-            raise ValueError(
-                f"{value!r} must be 1 to {limit} lower-case letters, digits and single hyphens, a letter first, no hyphen last"
-            )
+            raise ValueError(f"{value!r} must be {rule}")
         return value
 
     return AfterValidator(check)
@@ -47,5 +46,11 @@ Duration = Annotated[
         {"type": "string", "pattern": r"^\s*\d{1,6}\s*[smhdw]\s*$", "examples": ["90s", "6h", "30d"]}
     ),
 ]
-Suffix = Annotated[str, _named(_SUFFIX, 15)]
-Name = Annotated[str, _named(_NAME, 25)]
+Suffix = Annotated[str, _named(_SUFFIX, "1 to 15 lower-case letters and digits, a letter first, no hyphens")]
+Name = Annotated[
+    str,
+    _named(
+        _NAME,
+        "1 to 25 lower-case letters, digits and single hyphens, a letter first, no hyphen last",
+    ),
+]

@@ -1,3 +1,4 @@
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -71,8 +72,14 @@ def test_an_unknown_key_is_an_error(tmp_path: Path) -> None:
 def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
     text = TEXT.replace('Owner = "dba"\n', "").replace('"lab"', '"Lab-"')
     assert refusal(tmp_path, text) == (
-        "stack.suffix: 'Lab-' must be 1 to 15 lower-case letters, digits and single hyphens, a letter first,"
-        " no hyphen last; tags.Owner: missing"
+        "stack.suffix: 'Lab-' must be 1 to 15 lower-case letters and digits, a letter first, no hyphens;"
+        " tags.Owner: missing"
+    )
+
+
+def test_a_suffix_has_no_hyphen_so_that_no_name_can_be_read_as_that_of_two(tmp_path: Path) -> None:
+    assert refusal(tmp_path, TEXT.replace('suffix = "lab"', 'suffix = "a-b"')) == (
+        "stack.suffix: 'a-b' must be 1 to 15 lower-case letters and digits, a letter first, no hyphens"
     )
 
 
@@ -212,3 +219,39 @@ def test_anything_else_is_not_a_duration(text: object) -> None:
         ValueError, match="is not a duration; write a number and a unit: 90s, 15m, 4h, 7d, 2w"
     ):
         duration(text)
+
+
+def test_a_plan_written_as_json_is_the_same_plan_under_a_key_that_says_what_it_holds(tmp_path: Path) -> None:
+    plan = load(
+        tmp_path,
+        TEXT + '[[drill.freeze]]\nbegins = 2026-12-24T00:00:00Z\nends = 2027-01-02T00:00:00Z\n'
+        'reason = "the year is being closed"\n',
+    )
+    path = tmp_path / "plan.json"
+    path.write_text(plan.to_json(), encoding="utf-8")
+    again = Plan.load(path)
+    assert again == plan
+    assert plan.key() == f"plan/{hashlib.sha256(path.read_bytes()).hexdigest()}.json"
+    assert again.key() == plan.key()
+    other = plan.model_copy(update={"cost": plan.cost.model_copy(update={"ceiling": 1.0})})
+    assert other.key() != plan.key()
+
+
+def test_a_plan_that_is_no_json_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text("{")
+    with pytest.raises(PlanError) as refused:
+        Plan.load(path)
+    assert (refused.value.message, refused.value.hint) == (
+        f"plan {str(path)!r} cannot be read: Expecting property name enclosed in double quotes:"
+        " line 1 column 2 (char 1)",
+        "the plan is a JSON file in UTF-8",
+    )
+
+
+def test_a_plan_in_json_names_what_is_wrong_as_one_in_toml_does(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text('{"stack": {"suffix": "lab", "colour": "red"}}')
+    with pytest.raises(PlanError) as refused:
+        Plan.load(path)
+    assert "stack.colour: unknown key; tags: missing" in refused.value.message
