@@ -87,21 +87,21 @@ class Cell:
     def production(self, database: DatabasePlan, clock: Clock) -> Server:
         """Open production for sealing and beating, as the role of the plan's secret. Never for a drill.
 
+        RDS is asked where it is only if the plan does not say: who beats and seals may have no way to RDS.
+
         Raises:
             NotRunnable: no such instance, or its secret cannot be read.
         """
+        host, port = (database.host, database.port) if database.host else self._endpoint(database)
+        role = self.secret(database.secret)
+        address = Address(host=host, port=port, user=role.username, password=role.password, dbname="postgres")
+        return Server(address, clock)
+
+    def _endpoint(self, database: DatabasePlan) -> tuple[str, int]:
         instance = self.rds.instance(database.instance)
         if instance is None or instance.host is None or instance.port is None:
             raise NotRunnable(
                 f"instance {database.instance!r} of database {database.name!r} is not there or has no endpoint",
                 hint="check the database's `instance` in the plan and the region in primary.region",
             )
-        role = self.secret(database.secret)
-        address = Address(
-            host=instance.host,
-            port=instance.port,
-            user=role.username,
-            password=role.password,
-            dbname="postgres",
-        )
-        return Server(address, clock)
+        return instance.host, instance.port

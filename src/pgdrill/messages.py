@@ -22,6 +22,13 @@ class Level(StrEnum):
     NOTE = "note"
 
 
+class Kind(StrEnum):
+    """What a message is about, which is the topic that it goes to."""
+
+    BACKUPS = "backups"
+    DRILLS = "drills"
+
+
 class Metric(Model):
     """One datum. Dimensions name the thing it is about: `Suffix`, `Region`, `Database`."""
 
@@ -43,13 +50,16 @@ class Message(Model):
     """A sentence for a person, and what to look at next. `topic` is stable, for filters and runbooks."""
 
     level: Level
+    kind: Kind = Kind.BACKUPS
     topic: str
     text: str
     hint: str = ""
 
     @classmethod
-    def of(cls, topic: str, error: DrillError, level: Level = Level.ALARM) -> "Message":
-        return cls(level=level, topic=topic, text=error.message, hint=error.hint)
+    def of(
+        cls, topic: str, error: DrillError, level: Level = Level.ALARM, kind: Kind = Kind.BACKUPS
+    ) -> "Message":
+        return cls(level=level, kind=kind, topic=topic, text=error.message, hint=error.hint)
 
 
 class Reply(Model):

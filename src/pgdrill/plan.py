@@ -3,13 +3,16 @@
 Strict: an unknown key, a missing tag or an impossible value is an error that names key, value and remedy.
 """
 
+import json
 import tomllib
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import Field, ValidationError, model_validator
 
 from pgdrill.errors import PlanError
+from pgdrill.model import JSON
 from pgdrill.sections import (
     Allowed,
     Assertion,
@@ -93,28 +96,52 @@ class Plan(Section):
 
     @classmethod
     def load(cls, path: Path) -> "Plan":
-        """Read and validate a plan.
+        """Read and validate a plan, in TOML, or in JSON where the file is named so.
 
         Raises:
-            PlanError: not there, not TOML, or not valid; the message names every wrong key.
+            PlanError: not there, not readable, or not valid; the message names every wrong key.
         """
+        as_json = path.suffix == ".json"
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            content = json.loads(text) if as_json else tomllib.loads(text)
         except FileNotFoundError as error:
             raise PlanError(
                 f"no plan at {str(path)!r}", hint="name one with --plan, or start a lab with: pgdrill lab up"
             ) from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+            kind = "JSON" if as_json else "TOML"
             raise PlanError(
-                f"plan {str(path)!r} cannot be read: {error}", hint="the plan is a TOML file in UTF-8"
+                f"plan {str(path)!r} cannot be read: {error}", hint=f"the plan is a {kind} file in UTF-8"
             ) from error
+        return cls.of(content, str(path))
+
+    @classmethod
+    def of(cls, content: JSON, origin: str) -> "Plan":
+        """Validate what a plan holds; `origin` says in errors where that came from.
+
+        Raises:
+            PlanError: not valid; the message names every wrong key.
+        """
         try:
             return cls.model_validate(content)
         except ValidationError as error:
             raise PlanError(
-                f"plan {str(path)!r} is not valid: {'; '.join(_problems(error))}",
+                f"plan {origin!r} is not valid: {'; '.join(problems(error))}",
                 hint="correct the keys named above; docs/plan.md lists them all",
             ) from error
+
+    def to_json(self) -> str:
+        """Return the plan as `load` reads it from a `.json` file, with every default written out."""
+        return self.model_dump_json(by_alias=True)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the plan as JSON, by which evidence names it."""
+        return sha256(self.to_json().encode()).hexdigest()
+
+    def key(self) -> str:
+        """Return where a deployed plan lies in the evidence bucket: its name says what it holds, so none changes."""
+        return f"plan/{self.digest()}.json"
 
     def database(self, name: str | None) -> DatabasePlan:
         """Return the database of that name, or the only one.
@@ -145,7 +172,7 @@ class Plan(Section):
         return f"{PREFIX}-{self.stack.suffix}-{database.name}-"
 
 
-def _problems(error: ValidationError) -> list[str]:
+def problems(error: ValidationError) -> list[str]:
     """Return `key: what` for every problem, with the value where it is not the cause of a missing key."""
     problems = []
     within = {problem["loc"][0] for problem in error.errors() if len(problem["loc"]) > 1}

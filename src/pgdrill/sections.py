@@ -21,7 +21,7 @@ class Stack(Section):
     """The environment."""
 
     suffix: Suffix
-    """keeps environments apart; part of every name that pgdrill gives; at most 15 lower-case letters, digits and hyphens"""
+    """keeps environments apart; part of every name that pgdrill gives; at most 15 lower-case letters and digits"""
 
 
 class Place(Section):
@@ -54,6 +54,14 @@ class CellPlan(Section):
     """where drills run: a network of their own"""
     recovery: Place | None = None
     """where a recovered instance is put: production's own network there"""
+    signing_key: str | None = None
+    """KMS key of the kind ECC_NIST_P256, which signs the evidence; without one it is chained alone"""
+    bus: str | None = None
+    """the EventBridge bus that events are put on; a deployment names its own"""
+    backups_topic: str | None = None
+    """ARN of the SNS topic for what is told of recovery points, copies and exports"""
+    drills_topic: str | None = None
+    """ARN of the SNS topic for what is told of drills"""
 
 
 class Tags(Section):
@@ -187,6 +195,10 @@ class DatabasePlan(Section):
     """what time and cost are reckoned with; with `--online`, what is really there"""
     multi_az: bool = True
     """what a recovered instance gets"""
+    host: str | None = None
+    """where production answers; a deployment knows it, and RDS is asked where it is left out"""
+    port: int = Field(default=5432, ge=1, le=65535)
+    """its port; of no use without `host`"""
 
     @model_validator(mode="after")
     def _bounded(self) -> "DatabasePlan":

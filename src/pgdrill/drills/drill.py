@@ -7,7 +7,6 @@ Opens sessions to the temporary instance alone; production is read about through
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from pgdrill.aws.rds import OBSTRUCTED, UNRESTORABLE, USABLE, Instance, lease_of
@@ -59,7 +58,7 @@ def begin(
         trigger=trigger,
         operator=operator,
         nonce=nonce,
-        plan_sha256=sha256(plan.model_dump_json().encode()).hexdigest(),
+        plan_sha256=plan.digest(),
         started_at=now,
     )
 
