@@ -262,3 +262,64 @@ def clear_faults(directory: DirectoryOption = None) -> None:
 def list_faults(directory: DirectoryOption = None) -> None:
     """Print what is set, as JSON."""
     print_json(_lab(directory).door.faults())
+
+
+@app.command()
+def fire(
+    name: Annotated[str, typer.Argument(help="Which schedule.")],
+    directory: DirectoryOption = None,
+    *,
+    due_at: Annotated[
+        datetime | None,
+        typer.Option(
+            help="The occasion, in UTC; now unless given.", formats=["%Y-%m-%dT%H:%M:%SZ"], show_default=False
+        ),
+    ] = None,
+    region: RegionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fire a schedule as Scheduler does on an occasion, whether it is due or not; print what it started.
+
+    Example: pgdrill lab fire pgdrill-main-take-shop --due-at 2026-11-22T06:00:00Z
+    """
+    occasion = due_at.replace(tzinfo=UTC) if due_at else datetime.now(UTC)
+    fired = _lab(directory).door.fire(name, occasion, region=region)
+    if as_json:
+        print_json(fired)
+    elif fired["undelivered"]:
+        raise NotRunnable(
+            f"schedule {name!r} started nothing: {fired['undelivered']}",
+            hint="look at its role, its target and its dead-letter queue",
+        )
+    else:
+        for execution in fired["executions"]:
+            typer.echo(execution)
+
+
+@app.command()
+def calls(
+    directory: DirectoryOption = None,
+    *,
+    role: Annotated[str | None, typer.Option(help="Of roles whose name contains this.")] = None,
+    denied: Annotated[bool, typer.Option("--denied", help="Only what was refused.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what each role has asked of AWS since the lab began, and whether it was allowed.
+
+    There is a record only in a lab that enforces policies, as one does that the stack is deployed in.
+    """
+    lab = _lab(directory)
+    from pgdrill.lab import calls as record  # noqa: PLC0415 # as in _lab
+
+    wanted = [
+        call
+        for call in record.read(lab.directory)
+        if (role is None or role in call.role) and not (denied and call.allowed)
+    ]
+    if as_json:
+        print_json([call.model_dump(mode="json") for call in wanted])
+        return
+    table = Table("ROLE", "ACTION", "RESOURCE", "TIMES", "", box=None, pad_edge=False)
+    for name, action, resource, allowed, count in record.distinct(wanted):
+        table.add_row(name, action, resource, str(count), "" if allowed else "DENIED")
+    print_table(table)

@@ -1,4 +1,4 @@
-"""The lab's own door: faults, sabotage, a backup now. Over HTTP on the lab's port, never the AWS API.
+"""The lab's own door: faults, sabotage, a backup or a schedule now. Over HTTP on the lab's port, never the AWS API.
 
 What AWS cannot be asked for stands apart from what it can, so that no client of the lab learns to need it. Only
 loopback clients that address a loopback host are let in; a page in a browser, whatever name it gives to
@@ -10,6 +10,7 @@ import http.client
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pgdrill.errors import Broken, DrillError, NotRunnable
@@ -70,6 +71,18 @@ class Door:
     def back_up(self, instance: str, *, region: str | None = None) -> None:
         """Let the instance's daily automated snapshot be taken now; the instance is `backing-up` meanwhile."""
         self.ask("backup", {"instance": instance, "region": region})
+
+    def fire(self, name: str, due_at: datetime, *, region: str | None = None) -> JSON:
+        """Invoke a schedule's target as Scheduler does on its occasion `due_at`, whether it is due now or not.
+
+        Returns `executions`, the ARNs of what it started, and `undelivered`, why it started nothing, or "".
+        """
+        asked = {"name": name, "due_at": due_at.isoformat(), "region": region}
+        return self.ask("schedules/fire", asked)
+
+    def hold_schedules(self, *, held: bool = True) -> None:
+        """Let no schedule fire by itself, only through this door; or let them all again."""
+        self.ask("schedules/hold", {"held": held})
 
     def ask(self, what: str, body: JSON = None) -> JSON:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)

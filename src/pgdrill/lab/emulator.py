@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ministack.services import rds as record_only_rds
 from pgdrill import __version__
 from pgdrill.errors import NotRunnable
 from pgdrill.lab import bends, cluster, postgres, sabotage, tls
+from pgdrill.lab.bends import schedules
 from pgdrill.lab.door import Doorway, Handler
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.neighbours import Emulated
@@ -104,6 +106,7 @@ def _vpc_of(account: str, region: str, subnet: str) -> str | None:
 
 def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binaries) -> dict[str, Handler]:
     home = record.regions[0]
+    account = os.environ["MINISTACK_ACCOUNT_ID"]
 
     def status(_: JSON) -> JSON:
         return {"version": __version__, "pid": os.getpid(), "regions": list(record.regions)}
@@ -114,6 +117,17 @@ def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binar
     def damage(asked: JSON) -> JSON:
         return {"damage": _damage(rds, binaries, asked.get("region") or home, asked)}
 
+    def fire(asked: JSON) -> JSON:
+        due_at = datetime.fromisoformat(asked["due_at"])
+        if due_at.tzinfo is None:
+            raise ValueError(f"due_at has no time zone: {asked['due_at']}")
+        fired = schedules.fire(account, asked.get("region") or home, asked["name"], due_at.astimezone(UTC))
+        return {"executions": fired.executions, "undelivered": fired.undelivered}
+
+    def hold(asked: JSON) -> JSON:
+        schedules.hold(held=bool(asked["held"]))
+        return asked
+
     return {
         "status": status,
         "faults/list": lambda _: faults.get(),
@@ -121,6 +135,8 @@ def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binar
         "faults/clear": lambda _: faults.clear(),
         "sabotage": damage,
         "backup": back_up,
+        "schedules/fire": fire,
+        "schedules/hold": hold,
     }
 
 

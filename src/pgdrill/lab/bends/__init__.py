@@ -15,6 +15,7 @@ from pgdrill.lab.bends import (
     maps,
     payloads,
     rds_policies,
+    recording,
     schedules,
     tasks,
     versions,
@@ -23,6 +24,7 @@ from pgdrill.lab.rds.service import Rds
 
 # Grafts on one function are applied in this order, the last outermost.
 ALL: tuple[Callable[[Rds], None], ...] = (
+    recording.apply,
     denials.apply,
     conditions.apply,
     key_use.apply,

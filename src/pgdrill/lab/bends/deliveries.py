@@ -15,7 +15,7 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge
 
-from pgdrill.lab.bends import roles
+from pgdrill.lab.bends import roles, schedules
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.service import Rds
 
@@ -52,6 +52,8 @@ def _as_the_role(original: Function) -> Function:
                 original(target, event, rule, view)
         except (_Undeliverable, roles.NotAllowed) as error:
             log.warning("not delivered to %s: %s", target["Arn"], error)
+            if outcome := schedules.fired.get():
+                outcome.undelivered = str(error)
             _set_aside(target, event, view)
 
     return invoke_target
