@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs format lock clean
+.PHONY: help setup demo test check bench docs zips format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ docs: setup ## write anew the documents that are made from the code
 	@$(BIN)/pgdrill evidence schema > docs/schema/evidence-v1.json
 	@$(BIN)/pgdrill plan schema > docs/schema/plan.json
 	@$(BIN)/python -m tests.lab.matrix_methods
+
+zips: setup ## build the zips that functions run from, into dist/
+	@$(BIN)/python -m pgdrill.build dist
 
 format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -1,0 +1,75 @@
+"""Makes the zip that a function runs from, byte for byte the same from the same checkout and lock.
+
+Writes one file into the directory given, and wheels into pgdrill's cache folder.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from pgdrill.build import contents, distributions
+from pgdrill.build.contents import Which
+from pgdrill.errors import NotRunnable
+
+# The files of this package, as they are in a checkout; and the lock beside them.
+_SOURCE = Path(__file__).parents[2]
+LOCK = _SOURCE.parent / "requirements.lock"
+BUNDLE = _SOURCE / "pgdrill" / "aws" / "rds-ca.pem"
+# Where the boundary of the handlers looks for it, below the function's own folder.
+BUNDLE_NAME = "rds-ca.pem"
+
+# The first moment that a zip can hold.
+_TIME = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+_READABLE = 0o100644 << 16
+
+
+def build(
+    directory: Path, *, platform: str, ca_bundle: Path = BUNDLE, which: str = "common", lock: Path = LOCK
+) -> Path:
+    """Write a zip and return its path; it replaces one of the same name.
+
+    `platform` is `host` for what is installed here, or what Lambda runs on, such as `linux_aarch64`.
+
+    Raises:
+        NotRunnable: what is installed here is not what is locked, or a name is unknown.
+        Unavailable: the wheels of another platform are not at hand and cannot be fetched.
+    """
+    if which not in set(Which):
+        raise NotRunnable(f"there is no zip {which!r}", hint=f"ask for one of: {', '.join(Which)}")
+    held = dict(_theirs(platform, Which(which), lock)) | dict(_ours()) | {BUNDLE_NAME: _bundle(ca_bundle)}
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"pgdrill-{which}-{platform}.zip"
+    # Whoever reads the old one while this is written reads it to its end.
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    with ZipFile(unfinished, "w", ZIP_DEFLATED) as archive:
+        for name in sorted(held):
+            entry = ZipInfo(name, _TIME)
+            entry.create_system, entry.external_attr, entry.compress_type = _UNIX, _READABLE, ZIP_DEFLATED
+            archive.writestr(entry, held[name])
+    return unfinished.replace(path)
+
+
+def _theirs(platform: str, which: Which, lock: Path) -> Iterator[tuple[str, bytes]]:
+    names = contents.DISTRIBUTIONS[which]
+    for path, body in distributions.files(platform, names, lock, distributions.cache()):
+        if contents.wanted(path):
+            yield path, body
+
+
+def _ours() -> Iterator[tuple[str, bytes]]:
+    for file in (_SOURCE / "pgdrill").rglob("*"):
+        path = file.relative_to(_SOURCE).as_posix()
+        if file.is_file() and contents.ours(path):
+            yield path, file.read_bytes()
+
+
+def _bundle(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotRunnable(
+            f"the bundle of certificates cannot be read: {error}",
+            hint="ca_bundle is the path of a PEM file with the authorities of RDS",
+        ) from error
