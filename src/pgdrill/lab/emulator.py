@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from ministack.services import rds as record_only_rds
 
 from pgdrill import __version__
 from pgdrill.errors import NotRunnable
-from pgdrill.lab import bends, cluster, postgres, sabotage, tls
+from pgdrill.lab import bends, clock, cluster, postgres, sabotage, tls
 from pgdrill.lab.bends import schedules
+from pgdrill.lab.clock import LabClock
 from pgdrill.lab.door import Doorway, Handler
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.neighbours import Emulated
@@ -40,6 +41,7 @@ def main(directory: Path, listener: int) -> None:
     account = os.environ["MINISTACK_ACCOUNT_ID"]
     binaries = postgres.find()
     faults = Faults()
+    lab_clock = LabClock(directory / clock.FILE)
     rds = Rds(
         directory / "rds",
         binaries,
@@ -55,6 +57,7 @@ def main(directory: Path, listener: int) -> None:
         ),
         vpc_of=lambda region, subnet: _vpc_of(account, region, subnet),
         neighbours=Emulated(account, record.regions[0], os.environ["AWS_ENDPOINT_URL"]),
+        clock=lab_clock,
     )
     try:
         rds.load()
@@ -62,7 +65,7 @@ def main(directory: Path, listener: int) -> None:
         if record.settings.bends:
             bends.apply(rds)
         services = LostRegions(ministack, lambda: faults.setting.lost)
-        asyncio.run(_serve(listener, Doorway(services, _handlers(record, rds, faults, binaries))))
+        asyncio.run(_serve(listener, Doorway(services, _handlers(record, rds, faults, binaries, lab_clock))))
     finally:
         rds.close(keep=True)
         cluster.kill_orphans(directory)
@@ -104,7 +107,9 @@ def _vpc_of(account: str, region: str, subnet: str) -> str | None:
     return found["VpcId"] if found else None
 
 
-def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binaries) -> dict[str, Handler]:
+def _handlers(
+    record: Record, rds: Rds, faults: Faults, binaries: postgres.Binaries, lab_clock: LabClock
+) -> dict[str, Handler]:
     home = record.regions[0]
     account = os.environ["MINISTACK_ACCOUNT_ID"]
 
@@ -128,6 +133,11 @@ def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binar
         schedules.hold(held=bool(asked["held"]))
         return asked
 
+    def move_clock(asked: JSON) -> JSON:
+        lab_clock.move(timedelta(seconds=asked["ahead"]))
+        schedules.hold(held=True)  # they go by the real time, which nothing else that AWS tells does any more
+        return {"ahead": asked["ahead"], "now": lab_clock.now().isoformat()}
+
     return {
         "status": status,
         "faults/list": lambda _: faults.get(),
@@ -135,6 +145,7 @@ def _handlers(record: Record, rds: Rds, faults: Faults, binaries: postgres.Binar
         "faults/clear": lambda _: faults.clear(),
         "sabotage": damage,
         "backup": back_up,
+        "clock/set": move_clock,
         "schedules/fire": fire,
         "schedules/hold": hold,
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pgdrill.lab.clock import LabClock
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.rds import events
@@ -39,6 +40,7 @@ def make_state(tmp_path: Path, heard: Heard) -> Callable[[], State]:
         vpc_of=lambda _region, _subnet: None,
         neighbours=Nobody(),
         settings=LabSettings(),
+        clock=LabClock(),
     )
 
 

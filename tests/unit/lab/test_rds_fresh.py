@@ -1,5 +1,5 @@
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pgdrill.lab.rds import fresh
 
@@ -7,9 +7,9 @@ from pgdrill.lab.rds import fresh
 def test_a_moment_is_in_whole_milliseconds_and_never_before_what_happened() -> None:
     for _ in range(100):
         before = datetime.now(UTC)
-        moment = fresh.moment()
+        moment = fresh.to_millisecond(before)
         assert moment.microsecond % 1000 == 0
-        assert moment >= before
+        assert before <= moment < before + timedelta(milliseconds=1)
 
 
 def test_identifiers_have_the_form_of_rdss_and_differ() -> None:

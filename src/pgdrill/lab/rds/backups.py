@@ -15,7 +15,6 @@ import psycopg
 from pgdrill.errors import Broken
 from pgdrill.lab.rds import listing, snapshots
 from pgdrill.lab.rds.events import tell
-from pgdrill.lab.rds.fresh import moment
 from pgdrill.lab.rds.records import Instance, Retained, Snapshot
 from pgdrill.lab.rds.state import Gone, State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
@@ -73,7 +72,7 @@ def take(state: State, instance: Instance) -> None:
 
 def _free_name(state: State, instance: Instance) -> str:
     """Return the name by the minute; the lab may take several a minute, and they go to the next ones."""
-    at = moment()
+    at = state.moment()
     while state.snapshots.get(instance.region, name := f"rds:{instance.identifier}-{at:%Y-%m-%d-%H-%M}"):
         at += timedelta(minutes=1)
     return name
@@ -81,7 +80,7 @@ def _free_name(state: State, instance: Instance) -> str:
 
 def expire(state: State, instance: Instance) -> None:
     """Drop automated snapshots that failed or are past retention, and the log that nothing needs any more."""
-    kept_from = moment() - timedelta(days=instance.configuration.BackupRetentionPeriod)
+    kept_from = state.moment() - timedelta(days=instance.configuration.BackupRetentionPeriod)
     usable = bases(state, instance)
     if not usable:
         return
@@ -102,7 +101,7 @@ def archive(state: State, instance: Instance) -> None:
     except UNREACHABLE as reason:
         log.debug("%s not archived: %s", instance.identifier, reason)
         return
-    state.update(instance, latest_restorable=restorable)
+    state.update(instance, latest_restorable=state.clock.moved(restorable))
 
 
 @dataclass
@@ -146,7 +145,7 @@ def _keep_up_one(state: State, instance: Instance, pace: Pace) -> None:
         instance = state.current(instance)
         tried = automated(state, instance)
         opened = instance.configuration.PreferredBackupWindow
-        if instance.backed_up and (not tried or is_due(opened, moment(), tried[-1].created_at)):
+        if instance.backed_up and (not tried or is_due(opened, state.moment(), tried[-1].created_at)):
             take_now(state, instance)
 
 

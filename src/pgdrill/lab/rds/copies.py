@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pgdrill.lab.rds import listing, snapshots
 from pgdrill.lab.rds.events import tell
-from pgdrill.lab.rds.fresh import moment, new_id
+from pgdrill.lab.rds.fresh import new_id
 from pgdrill.lab.rds.records import Snapshot
 from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
@@ -45,7 +45,7 @@ def create(state: State, region: str, request: Request) -> Result:
             "progress": 0,
             "encrypted": key is not None,
             "kms_key": key,
-            "created_at": moment(),
+            "created_at": state.moment(),
             "copied_from": state.arn("snapshot", source),
             "source_region": source.region if crosses else None,
         }
@@ -109,7 +109,7 @@ def _copy(state: State, target: Snapshot, source: Snapshot) -> None:
         state.update_snapshot(target, status="failed")
         return
     state.hold_snapshot(target)
-    state.update_snapshot(target, status="available", progress=100, created_at=moment())
+    state.update_snapshot(target, status="available", progress=100, created_at=state.moment())
     words["minutes"] = str(round((time.monotonic() - began) / 60))
     tell(state, target, "0060" if crosses else "0197", **words)
 

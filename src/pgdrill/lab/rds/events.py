@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import Any
 
 from pgdrill.lab.rds import listing, wire
-from pgdrill.lab.rds.fresh import moment
 from pgdrill.lab.rds.records import Event, Instance, Snapshot
 from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
@@ -83,7 +82,7 @@ def tell(state: State, subject: Instance | Snapshot, number: str, **words: Any) 
         arn=state.arn("db" if is_instance else "snapshot", subject),
         message=kind.message.format(**words),
         categories=(kind.category,),
-        date=moment(),
+        date=state.moment(),
     )
     with state.lock:
         state.events.append(event)
@@ -96,14 +95,14 @@ def describe(state: State, region: str, request: Request) -> Result:
     """DescribeEvents: of the last hour, unless the request says otherwise."""
     if request.get("SourceIdentifier") and not request.get("SourceType"):
         raise RdsError("InvalidParameterCombination", "Cannot specify source identifier without source type")
-    until = request.get("EndTime") or moment()
+    until = request.get("EndTime") or state.moment()
     since = request.get("StartTime") or until - timedelta(minutes=request.get("Duration", 60))
     categories = set(request.get("EventCategories", ()))
     chosen = [
         event
         for event in state.events
         if event.region == region
-        and max(since, moment() - KEPT) <= event.date <= until
+        and max(since, state.moment() - KEPT) <= event.date <= until
         and request.get("SourceType", event.source_type) == event.source_type
         and request.get("SourceIdentifier", event.identifier).lower() == event.identifier
         and (not categories or categories.intersection(event.categories))

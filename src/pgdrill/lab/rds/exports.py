@@ -8,6 +8,7 @@ Source: RDS API reference, StartExportTask; RDS User Guide, "Exporting DB snapsh
 import json
 import logging
 import re
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ from pgdrill.errors import Broken
 from pgdrill.lab.cluster import Cluster
 from pgdrill.lab.rds import export_files, listing
 from pgdrill.lab.rds.events import tell
-from pgdrill.lab.rds.fresh import free_port, moment, new_id
+from pgdrill.lab.rds.fresh import free_port, new_id
 from pgdrill.lab.rds.records import Export, Snapshot
 from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
@@ -154,7 +155,7 @@ def settle(state: State) -> None:
     """End what a lab that has ended left under way."""
     for task in state.exports.all():
         if task.status in UNDER_WAY:
-            _change(state, task, status="FAILED", failure=UNKNOWN, ended_at=moment())
+            _change(state, task, status="FAILED", failure=UNKNOWN, ended_at=state.moment())
 
 
 def _export(state: State, task: Export, snapshot: Snapshot) -> None:
@@ -168,7 +169,7 @@ def _export(state: State, task: Export, snapshot: Snapshot) -> None:
             return
         cluster.restore(state.base(snapshot))
         cluster.start(free_port(), {"archive_mode": "off"})
-        _go_on(state, task, status="IN_PROGRESS", started_at=moment())
+        _go_on(state, task, status="IN_PROGRESS", started_at=state.moment())
         _write(state, task, snapshot, cluster, written)
     except _Cancelled:
         _end(state, task, snapshot, "CANCELED")
@@ -217,17 +218,22 @@ def _write(
     for first, last, content in export_files.information(written.told):
         name = f"export_tables_info_{task.identifier}_from_{first}_to_{last}.json"
         put(name, json.dumps(content).encode())
-    put(f"export_info_{task.identifier}.json", json.dumps(_information(task, root, written)).encode())
+    put(
+        f"export_info_{task.identifier}.json",
+        json.dumps(_information(task, root, written, state.moment())).encode(),
+    )
 
 
-def _information(task: Export, root: str, written: export_files.Written) -> dict[str, Any]:
+def _information(
+    task: Export, root: str, written: export_files.Written, ended_at: datetime
+) -> dict[str, Any]:
     return {
         "exportTaskIdentifier": task.identifier,
         "sourceArn": task.source_arn,
         "exportOnly": list(task.only),
         "snapshotTime": str(task.snapshot_at),
         "taskStartTime": str(task.started_at),
-        "taskEndTime": str(moment()),
+        "taskEndTime": str(ended_at),
         "s3Bucket": task.bucket,
         "s3Prefix": task.prefix,
         "exportedFilesPath": root,
@@ -258,7 +264,7 @@ def _go_on(state: State, task: Export, **changes: Any) -> None:
 
 
 def _end(state: State, task: Export, snapshot: Snapshot, status: str, **changes: Any) -> None:
-    _change(state, task, status=status, ended_at=moment(), **changes)
+    _change(state, task, status=status, ended_at=state.moment(), **changes)
     tell(state, snapshot, {"COMPLETE": "0161", "CANCELED": "0160"}.get(status, "0159"))
 
 

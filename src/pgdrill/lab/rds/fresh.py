@@ -1,10 +1,10 @@
-"""What is new each time: the moment, identifiers, ports."""
+"""What is new each time: identifiers, ports; and how moments are kept."""
 
 import contextlib
 import random
 import secrets
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pgdrill.errors import Broken
 
@@ -12,9 +12,8 @@ from pgdrill.errors import Broken
 PORTS = range(20_000, 32_000)
 
 
-def moment() -> datetime:
-    """Return the time as RDS keeps it: to the millisecond, rounded up, so never before what has happened."""
-    now = datetime.now(UTC)
+def to_millisecond(now: datetime) -> datetime:
+    """Return a time as RDS keeps it: to the millisecond, rounded up, so never before what has happened."""
     return now.replace(microsecond=0) + timedelta(milliseconds=-(-now.microsecond // 1000))
 
 

@@ -14,7 +14,7 @@ from pgdrill.errors import Broken
 from pgdrill.lab.cluster import Cluster
 from pgdrill.lab.rds import backups, configure, listing, parameter_groups, snapshots, subnet_groups
 from pgdrill.lab.rds.events import tell
-from pgdrill.lab.rds.fresh import free_port, moment, new_id
+from pgdrill.lab.rds.fresh import free_port, new_id
 from pgdrill.lab.rds.records import Configuration, Instance, Retained, Snapshot
 from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
@@ -72,7 +72,7 @@ def new(
         resource_id=new_id("db-"),
         status="creating",
         configuration=configuration,
-        created_at=moment(),
+        created_at=state.moment(),
     )
     return state.instances.put(instance)
 

@@ -135,7 +135,7 @@ def _to_point_in_time(
 ) -> None:
     def make(cluster: Cluster) -> None:
         cluster.restore(state.base(base))
-        cluster.recover_to(state.archive(source), target)
+        cluster.recover_to(state.archive(source), state.clock.real(target))
         instances.serve(state, instance, first_reads.environment(state, instance))
 
     state.delay("restore")

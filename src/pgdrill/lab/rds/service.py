@@ -11,6 +11,7 @@ from typing import Any
 
 from pgdrill.errors import Busy, NotRunnable
 from pgdrill.lab import tls
+from pgdrill.lab.clock import LabClock
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.rds import (
@@ -96,6 +97,7 @@ class Rds:
         settings: LabSettings | None = None,
         vpc_of: Callable[[str, str], str | None] = lambda _region, _subnet: None,
         neighbours: Neighbours | None = None,
+        clock: LabClock | None = None,
     ) -> None:
         self._default_region = default_region
         self._state = State(
@@ -108,6 +110,7 @@ class Rds:
             vpc_of=vpc_of,
             neighbours=neighbours or Nobody(),
             settings=settings or LabSettings(),
+            clock=clock or LabClock(),
         )
 
     def handle(self, region: str, action: str, params: dict[str, list[str]]) -> Response:

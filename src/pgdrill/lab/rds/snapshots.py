@@ -11,7 +11,7 @@ from pathlib import Path
 from pgdrill.errors import Broken
 from pgdrill.lab.rds import listing
 from pgdrill.lab.rds.events import tell
-from pgdrill.lab.rds.fresh import moment, new_id
+from pgdrill.lab.rds.fresh import new_id
 from pgdrill.lab.rds.records import Instance, Snapshot
 from pgdrill.lab.rds.state import USABLE, State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
@@ -43,7 +43,7 @@ def begin(state: State, instance: Instance, identifier: str, kind: str, tags: di
         )
     if kind == MANUAL:
         check_quota(state, instance.region)
-    now = moment()
+    now = state.moment()
     snapshot = Snapshot(
         region=instance.region,
         identifier=identifier,
@@ -74,7 +74,7 @@ def fill(state: State, snapshot: Snapshot) -> bool:
         shutil.rmtree(state.base(snapshot), ignore_errors=True)
         state.update_snapshot(snapshot, status="failed")
         return False
-    now = moment()
+    now = state.moment()
     state.hold_snapshot(snapshot)
     state.update_snapshot(
         snapshot,
@@ -82,7 +82,7 @@ def fill(state: State, snapshot: Snapshot) -> bool:
         progress=100,
         created_at=now,
         original_created_at=now,
-        database_time=holds,
+        database_time=state.clock.moved(holds),
         size=_size_of(state.base(snapshot)),
     )
     tell(state, snapshot, "0042" if snapshot.kind == MANUAL else "0091")

@@ -9,14 +9,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pgdrill.lab import tls
+from pgdrill.lab.clock import LabClock
 from pgdrill.lab.cluster import Cluster
 from pgdrill.lab.faults import Faults, Transition
 from pgdrill.lab.postgres import Binaries
-from pgdrill.lab.rds import listing
+from pgdrill.lab.rds import fresh, listing
 from pgdrill.lab.rds.neighbours import Neighbours
 from pgdrill.lab.rds.records import (
     Event,
@@ -82,6 +84,7 @@ class State:
         vpc_of: Callable[[str, str], str | None],
         neighbours: Neighbours,
         settings: LabSettings,
+        clock: LabClock,
     ) -> None:
         self.directory = directory
         self.binaries = binaries
@@ -92,6 +95,7 @@ class State:
         self.vpc_of = vpc_of
         self.neighbours = neighbours
         self.settings = settings
+        self.clock = clock
         self.lock = threading.RLock()
         self.closing = threading.Event()
         records = directory / "records"
@@ -122,6 +126,9 @@ class State:
     def base(self, snapshot: Snapshot) -> Path:
         """Return the directory of the snapshot's base backup."""
         return self.directory / "snapshots" / snapshot.uid
+
+    def moment(self) -> datetime:
+        return fresh.to_millisecond(self.clock.now())
 
     # ---------------------------------------------------------------- jobs
 
