@@ -23,7 +23,7 @@ from pgdrill.model import Clock
 from pgdrill.plan import CellPlan, DatabasePlan, Plan
 
 # RDS's quota of calls a second is per account and region; standard mode backs off with jitter on throttles.
-_CONFIG = Config(
+CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 5},
     connect_timeout=5,
     read_timeout=30,
@@ -44,12 +44,14 @@ class Cell:
     session: boto3.session.Session
 
     @classmethod
-    def open(cls, plan: Plan, place: CellPlan | None = None) -> "Cell":
+    def open(
+        cls, plan: Plan, place: CellPlan | None = None, session: boto3.session.Session | None = None
+    ) -> "Cell":
         """Make the clients of one of the plan's two places, the primary unless told. Makes no call yet."""
-        session = boto3.session.Session()
+        session = session or boto3.session.Session()
         place = place or plan.primary
         region = place.region
-        rds = session.client("rds", region_name=region, config=_CONFIG)
+        rds = session.client("rds", region_name=region, config=CONFIG)
         return cls(
             plan=plan,
             place=place,
@@ -57,14 +59,14 @@ class Cell:
             snapshots=Snapshots(rds),
             backups=Backups(rds),
             exports=ExportTasks(rds),
-            store=Store(session.client("s3", region_name=region, config=_CONFIG), place.evidence_bucket),
-            keys=Keys(session.client("kms", region_name=region, config=_CONFIG), place.mac_key),
+            store=Store(session.client("s3", region_name=region, config=CONFIG), place.evidence_bucket),
+            keys=Keys(session.client("kms", region_name=region, config=CONFIG), place.mac_key),
             session=session,
         )
 
     def client(self, service: str) -> Any:
         """Make a client of another service in this region, with the patience that all of them have."""
-        return self.session.client(service, region_name=self.place.region, config=_CONFIG)  # type: ignore[call-overload] # the caller's choice
+        return self.session.client(service, region_name=self.place.region, config=CONFIG)  # type: ignore[call-overload] # the caller's choice
 
     def archive(self) -> Store:
         """Return the bucket that exports are written to in this region.

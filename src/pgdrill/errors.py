@@ -12,6 +12,8 @@ DrillError                  what happened, with the values; `hint` names the nex
 A class name is an interface: state machines match on it.
 """
 
+import json
+
 
 class DrillError(Exception):
     """Something an operator can act on. `str()` is the message alone; `hint` is one sentence."""
@@ -50,3 +52,23 @@ class Unavailable(DrillError):
 
 class Broken(DrillError):
     pass
+
+
+def said(error: str, cause: str) -> tuple[str, str]:
+    """Return message and hint of what a state machine caught: the error's name, and what its function's runtime wrote.
+
+    A function appends the hint to the message, in brackets. Of an error that is not of these classes only the name is
+    known: its message may quote anything.
+    """
+    if error not in _names(DrillError):
+        return f"{error} ended the step", "see the log of the function that ran it"
+    try:
+        text = str(json.loads(cause)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error} ended the step", "see the log of the function that ran it"
+    message, bracket, hint = text.removesuffix(")").rpartition(" (")
+    return (message, hint) if bracket and text.endswith(")") else (text, "")
+
+
+def _names(kind: type[DrillError]) -> set[str]:
+    return {kind.__name__}.union(*(_names(below) for below in kind.__subclasses__()))

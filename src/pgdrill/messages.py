@@ -4,6 +4,7 @@ A function has no way to reach CloudWatch, EventBridge or SNS: its reply travels
 """
 
 from enum import StrEnum
+from itertools import accumulate
 from typing import Literal
 
 from pydantic import Field
@@ -12,6 +13,9 @@ from pgdrill.errors import DrillError
 from pgdrill.model import Model
 
 Unit = Literal["Seconds", "Count", "Percent"]
+
+# Room for the message that a reply was cut, and for the names around its three lists.
+_CUT_BYTES = 512
 
 
 class Level(StrEnum):
@@ -66,6 +70,34 @@ class Reply(Model):
     metrics: tuple[Metric, ...] = ()
     events: tuple[Event, ...] = ()
     messages: tuple[Message, ...] = ()
+
+    def within(self, most: int) -> "Reply":
+        """Return what of it fits into that many bytes of JSON, the most urgent first, and say how much does not.
+
+        Metrics come before all: an alarm whose metric is missing speaks of something else.
+        """
+        parts: list[Metric | Event | Message] = [
+            *self.metrics,
+            *(message for message in self.messages if message.level is not Level.NOTE),
+            *self.events,
+            *(message for message in self.messages if message.level is Level.NOTE),
+        ]
+        room = most - _CUT_BYTES
+        sizes = accumulate(len(part.model_dump_json().encode()) + 1 for part in parts)
+        fits = [part for part, size in zip(parts, sizes, strict=True) if size <= room]
+        if len(fits) == len(parts):
+            return self
+        cut = Message(
+            level=Level.WARNING,
+            topic="reply cut",
+            text=f"{len(parts) - len(fits)} of {len(parts)} metrics, messages and events were too many to be passed on",
+            hint="all of them stand in the log of the function",
+        )
+        return Reply(
+            metrics=tuple(part for part in fits if isinstance(part, Metric)),
+            events=tuple(part for part in fits if isinstance(part, Event)),
+            messages=(*(part for part in fits if isinstance(part, Message)), cut),
+        )
 
     def __add__(self, other: "Reply") -> "Reply":
         return Reply(

@@ -25,6 +25,8 @@ Phase = Literal["before", "after"]
 PHASES: tuple[Phase, ...] = ("before", "after")
 # A table of fewer rows may well be half as large a moment later.
 TELLING = 1000
+# The name of a seal that was taken for no point, up to the moment that it was due at.
+BETWEEN = "between-"
 _TIME = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -124,6 +126,13 @@ def keep(store: Store, seal: Seal, phase: Phase) -> str:
 def ended(store: Store, database: str, point: RecoveryPoint) -> bool:
     """Tell whether a snapshot has a seal of its own after it."""
     return _own(store, list(store.keys(_prefix(database))), point)[1] is not None
+
+
+def taken_for(store: Store, database: str, point: str, since: datetime) -> bool:
+    """Tell whether a seal for that name was taken at `since` or later. Reads keys only."""
+    prefix = _prefix(database)
+    after = f"{prefix}{since.astimezone(UTC).strftime(_TIME)}"
+    return any(key.endswith(f"-{point}.json") for key in store.keys(prefix, after))
 
 
 def stored(store: Store, database: str) -> list[Stored]:

@@ -50,7 +50,7 @@ def _step(drill: Drill, cell: Cell, clock: Clock, report: Report) -> Drill:
         drill = after_error(drill, error)
         report(drill, error.message)
     try:
-        _save(cell, drill)
+        save(cell, drill)
     except DrillError as error:
         # The copy is for `resume` alone; a drill that cannot be resumed still has to end properly.
         report(drill, error.message)
@@ -153,7 +153,8 @@ def until_gone(what: str, gone: Callable[[], bool], tick: Tick, report: Callable
             )
 
 
-def _save(cell: Cell, drill: Drill) -> None:
+def save(cell: Cell, drill: Drill) -> None:
+    """Keep how far a drill is: for `resume`, and so that what it restores from is not deleted."""
     cell.store.put(_key(drill.database, drill.id), drill.model_dump_json().encode())
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pgdrill.errors import Busy, DrillError, NotOurs, Unavailable
+from pgdrill.errors import Busy, DrillError, NotOurs, Unavailable, said
 from pgdrill.evidence.record import Instance, Isolation, Purpose, Trigger
 from pgdrill.model import Lease, Model, Moment, Recovered, RecoveryPoint, Stage, Verdict
 
@@ -58,7 +58,8 @@ class Drill(Model):
 
     The password of its instance is derived from `nonce` with a key that only two steps may use. `held` is what
     makes the instance pgdrill's to change; `examined` is False for a recovery that shall not wait for checks,
-    `accepted` True for one that is to be handed over although it did not pass.
+    `accepted` True for one that is to be handed over although it did not pass. `confronted` names the export that
+    the copy was cross-examined with.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Drill(Model):
     instance: Instance | None = None
     isolation: tuple[Isolation, ...] = ()
     facts: tuple[FactRef, ...] = ()
+    confronted: str = ""
     problem: Problem | None = None
     verdict: Verdict | None = None
     reason: str = ""
@@ -132,8 +134,25 @@ def after_error(drill: Drill, error: DrillError) -> Drill:
         hint=error.hint,
         says=Verdict.INCONCLUSIVE,
     )
-    if drill.next is Step.JUDGE:
-        return drill.to(
-            Step.DESTROY, problem=problem, verdict=Verdict.INCONCLUSIVE, reason=f"not judged: {error.message}"
-        )
-    return drill.to(Step.JUDGE, problem=problem)
+    return _stopped(drill, problem, Step.DESTROY if drill.next is Step.JUDGE else Step.JUDGE)
+
+
+def noted(drill: Drill, error: str, cause: str, to: Step) -> Drill:
+    """Return how a drill goes on after what a state machine caught: to its judge, or without one to its end.
+
+    `cause` is what the function's runtime wrote, as JSON; what is no error of pgdrill's is known by its name alone,
+    since its message may quote anything.
+    """
+    message, hint = said(error, cause)
+    problem = Problem(step=drill.next, error=error, message=message, hint=hint, says=Verdict.INCONCLUSIVE)
+    return _stopped(drill, problem, to)
+
+
+def _stopped(drill: Drill, problem: Problem, to: Step) -> Drill:
+    """The first problem is the one that stands; a verdict that was reached stays."""
+    problem = drill.problem or problem
+    if to is Step.JUDGE or drill.evidence_sha256:
+        return drill.to(to, problem=problem)
+    return drill.to(
+        to, problem=problem, verdict=Verdict.INCONCLUSIVE, reason=f"not judged: {problem.message}"
+    )

@@ -2,18 +2,29 @@
 
 A drill judges the copy by itself, so it is known which of the two witnesses is wrong where they differ. Opens the
 drill's temporary instance between its examination and its end, which costs neither RTO nor another restore.
+What is found lies with the drill until that is judged, and then with the export.
 """
 
-from pgdrill.aws.export_tasks import ExportTask
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from pgdrill.aws.export_tasks import COMPLETE, ExportTask
 from pgdrill.cell import Cell
 from pgdrill.drills import conduct, drill
 from pgdrill.drills.conduct import Report, Tick
 from pgdrill.drills.state import Drill, Step
 from pgdrill.errors import DrillError
 from pgdrill.exporting import cross_examination, exported, exports
-from pgdrill.model import Finding, Model, Verdict, worst
+from pgdrill.model import Clock, Finding, Model, Verdict, worst
 
 CHECKS = ("export_tables", "export_rows", "export_values")
+
+
+class Confronted(Model):
+    """What a cross-examination found, before the copy has a verdict of its own."""
+
+    export: str
+    findings: tuple[Finding, ...]
 
 
 class Confrontation(Model):
@@ -30,6 +41,18 @@ class Confrontation(Model):
         return worst([self.copy_verdict, *(finding.verdict for finding in self.findings)])
 
 
+def confront(now: Drill, cell: Cell, clock: Clock) -> Drill:
+    """Cross-examine a drill's copy with the export of its point, within the time there is, if there is one.
+
+    What is not compared by then is not proved. Nothing that is wrong with the export changes how the drill goes on.
+    """
+    task = None if now.problem else _complete(now, cell)
+    if task is None:
+        return now
+    _keep(now, cell, Confronted(export=task.id, findings=_findings(now, cell, task, [clock])))
+    return now.model_copy(update={"confronted": task.id})
+
+
 def run(
     begun: Drill, cell: Cell, task: ExportTask, tick: Tick, report: Report
 ) -> tuple[Drill, Confrontation]:
@@ -38,45 +61,81 @@ def run(
     Raises:
         DrillError: the drill could not be begun, or its temporary instance not be deleted.
     """
-    found: list[tuple[Finding, ...]] = []
+    asked: list[str] = []
 
     def watched(now: Drill, text: str) -> None:
         report(now, text)
-        if now.next is Step.JUDGE and now.problem is None and not found:
-            found.append(_cross_examined(now, cell, task, tick, report))
+        if now.next is Step.JUDGE and now.problem is None and not asked:
+            asked.append(now.id)
+            clocks = (tick(0) for _ in count())
+            findings = _findings(now, cell, task, clocks, lambda said: report(now, said))
+            _keep(now, cell, Confronted(export=task.id, findings=findings))
 
     done = conduct.run(begun, cell, tick, watched)
-    findings = found[0] if found else _unasked("the snapshot was not restored")
+    return done, conclude(done, cell, task.id)
+
+
+def conclude(done: Drill, cell: Cell, export: str) -> Confrontation:
+    """Say which of the two is to be doubted, now that the drill is judged, and keep that with the export."""
+    body = cell.store.get(_key(done))
+    findings = (
+        Confronted.model_validate_json(body).findings if body else _unasked("the snapshot was not restored")
+    )
     verdict = done.verdict or Verdict.INCONCLUSIVE
     outcome = Confrontation(
-        export=task.id,
+        export=export,
         drill=done.id,
         copy_verdict=verdict,
         findings=findings,
         says=_convicted(verdict, findings),
     )
-    key = f"exports/{done.database}/{task.id}/confronted-{done.id}.json"
+    key = f"exports/{done.database}/{export}/confronted-{done.id}.json"
     cell.store.put(key, outcome.model_dump_json().encode())
-    return done, outcome
+    return outcome
 
 
-def _cross_examined(
-    now: Drill, cell: Cell, task: ExportTask, tick: Tick, report: Report
+def _complete(now: Drill, cell: Cell) -> ExportTask | None:
+    """Return the export of the drill's point in this region, if it is complete."""
+    if not cell.place.archive_bucket:
+        return None
+    tasks = exports.of(cell, cell.plan.database(now.database))
+    point = now.restored_from().arn
+    return next((task for task in reversed(tasks) if task.status == COMPLETE and task.source == point), None)
+
+
+def _findings(
+    now: Drill,
+    cell: Cell,
+    task: ExportTask,
+    clocks: Iterable[Clock],
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Finding, ...]:
-    """Whatever happens here, the drill goes on: an error of its own leaves the export open."""
+    """Measure until all is measured or there is no more time; an error of its own leaves the export open."""
     archive = cell.archive()
+    fact = None
     try:
         told = exported.read(archive, task)
-        fact = None
-        while fact is None or not fact.complete:
-            server = drill.opened(now, cell, tick(0))
-            server.progress = lambda text: report(now, text)
+        for clock in clocks:
+            server = drill.opened(now, cell, clock)
+            server.progress = say
             fact = cross_examination.measure(
                 server, told, lambda folder: exported.files(archive, task, folder), fact
             )
+            if fact.complete:
+                break
     except DrillError as error:
         return _unasked(error.message)
+    if fact is None:
+        raise ValueError("a cross-examination needs time")
     return cross_examination.judge(fact, exports.left_out(cell.plan))
+
+
+def _keep(now: Drill, cell: Cell, found: Confronted) -> None:
+    cell.store.put(_key(now), found.model_dump_json().encode())
+
+
+def _key(now: Drill) -> str:
+    return f"drills/{now.database}/{now.id}/confronted.json"
 
 
 def _unasked(why: str) -> tuple[Finding, ...]:

@@ -4,14 +4,22 @@ Calls nothing in the other region: S3 replicates `inventory/` between the two bu
 """
 
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from pydantic import BaseModel, ValidationError
 
 from pgdrill import ledger
 from pgdrill.cell import Cell
 from pgdrill.drills.state import Step
+from pgdrill.errors import NotRunnable
 from pgdrill.evidence import archive
+from pgdrill.messages import Event, Level, Message, Metric, Reply
+from pgdrill.model import Moment
+from pgdrill.points import inventory
 from pgdrill.points.inventory import Drilled, Inventory
+
+# The kind of the event of a telling, which rules forward to the other region.
+TOLD = "InventoryTold"
 
 
 class _Point(BaseModel):
@@ -55,9 +63,82 @@ def gather(cell: Cell, now: datetime) -> Inventory:
     )
 
 
-def tell(cell: Cell, inventory: Inventory) -> None:
-    """Leave the inventory where the other cell hears it; the one told before is overwritten."""
-    cell.store.put(_key(inventory.region), inventory.model_dump_json().encode())
+def tell(cell: Cell, own: Inventory) -> str:
+    """Leave the inventory where the other cell hears it, over the one told before; return its digest."""
+    body = own.model_dump_json().encode()
+    cell.store.put(_key(own.region), body)
+    return sha256(body).hexdigest()
+
+
+class Told(BaseModel):
+    """What the event of a telling says of the inventory that lies in the store; more may come with another version."""
+
+    region: str
+    suffix: str
+    made_at: Moment
+    sha256: str
+
+
+def announce(cell: Cell, now: datetime) -> Reply:
+    """Tell all that the cell has, and say so with an event, which is there before S3 has replicated the rest."""
+    own = gather(cell, now)
+    digest = tell(cell, own)
+    usable = [snapshot for snapshot in own.snapshots if snapshot.usable]
+    newest = max((s.recovers_to for s in usable if s.recovers_to), default=None)
+    detail: dict[str, str | int | float | None] = {
+        "region": own.region,
+        "suffix": own.suffix,
+        "made_at": own.made_at.isoformat(),
+        "sha256": digest,
+        "points": len(usable),
+        "under_way": len(own.snapshots) - len(usable),
+        "newest": newest.isoformat() if newest else None,
+        "quota_used": own.quota.used,
+        "quota_limit": own.quota.limit,
+    }
+    return Reply(events=(Event(kind=TOLD, subject=own.region, detail=detail),))
+
+
+def hear(cell: Cell, told: Told, now: datetime) -> Reply:
+    """See whether the inventory that the other cell told of has come along, and say how old what is known is.
+
+    Keeps nothing: an event that is lost, late, doubled or out of order changes nothing.
+
+    Raises:
+        NotRunnable: the event is not of the other cell of this plan.
+    """
+    region = _other(cell)
+    if (told.region, told.suffix) != (region, cell.plan.stack.suffix):
+        raise NotRunnable(
+            f"an inventory of {told.suffix!r} in {told.region} was heard in {cell.place.region}, which hears"
+            f" {cell.plan.stack.suffix!r} in {region}",
+            hint="see the rules of the event bus: they forward what this suffix tells, from the other region alone",
+        )
+    known = heard(cell)
+    behind = told.made_at - known.made_at if known else timedelta.max
+    about = {"Region": region}
+    reply = Reply()
+    if known:
+        age, late = known.age(now).total_seconds(), max(0.0, behind.total_seconds())
+        reply = Reply(
+            metrics=(
+                Metric(name="OtherCellAge", value=age, unit="Seconds", dimensions=about),
+                Metric(name="ReplicationLag", value=late, unit="Seconds", dimensions=about),
+            )
+        )
+    if behind <= inventory.SILENT_AFTER:
+        return reply
+    since = f"since {known.made_at:%Y-%m-%d %H:%M} UTC" if known else "yet"
+    return reply + Reply(
+        messages=(
+            Message(
+                level=Level.ALARM,
+                topic="inventory not replicated",
+                text=f"{region} told its inventory at {told.made_at:%Y-%m-%d %H:%M} UTC, and none came with S3 {since}",
+                hint="see the replication of the evidence buckets: its status, its role and its keys",
+            ),
+        )
+    )
 
 
 def told(cell: Cell) -> Inventory | None:
@@ -67,8 +148,12 @@ def told(cell: Cell) -> Inventory | None:
 
 def heard(cell: Cell) -> Inventory | None:
     """Return what was heard of the other cell last, None where that is nothing."""
+    return _read(cell, _other(cell))
+
+
+def _other(cell: Cell) -> str:
     plan = cell.plan
-    return _read(cell, (plan.dr if cell.place.region == plan.primary.region else plan.primary).region)
+    return (plan.dr if cell.place.region == plan.primary.region else plan.primary).region
 
 
 def _read(cell: Cell, region: str) -> Inventory | None:
@@ -99,6 +184,6 @@ def _restored(cell: Cell, database: str, now: datetime) -> set[str]:
 
 
 def _drilled(cell: Cell, database: str) -> Drilled | None:
-    for last in archive.history(cell.store, database, most=1):
+    for last in archive.history(cell.store, database, most=1, region=cell.place.region):
         return Drilled(drill=last.drill, started_at=last.started_at, point=last.point, verdict=last.verdict)
     return None

@@ -1,7 +1,8 @@
 """Takes a recovery point: seals production, asks for a snapshot, waits until it is usable, seals again.
 
 Steps `(Taking, Cell, Clock) -> Taking`, each short and safe to repeat: the snapshot's name comes from its slot,
-so retries and double firing make one. Reads production through the sealing role; makes snapshots and no other thing.
+so retries and double firing make one. Those that seal read production through the sealing role and ask nothing of
+RDS; the others ask RDS and do not reach production. Makes snapshots and no other thing.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from pgdrill.aws.rds import USABLE, Instance
 from pgdrill.aws.snapshots import Mark, Snapshot
 from pgdrill.cell import Cell
 from pgdrill.checks.check import Check
-from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable
+from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable, said
 from pgdrill.messages import Event, Level, Message, Metric, Reply
 from pgdrill.model import Clock, Model, Moment, RecoveryPoint
 from pgdrill.plan import DatabasePlan, Plan
@@ -32,10 +33,18 @@ Tick = Callable[[float], Clock]
 
 
 class Step(StrEnum):
+    """The steps of a point, in their order, and `done`."""
+
+    CHECK = "check"
+    SEAL_BEFORE = "seal_before"
     ASK = "ask"
     AWAIT = "await"
-    SEAL = "seal"
+    SEAL_AFTER = "seal_after"
     DONE = "done"
+
+
+# The steps that open production.
+SEALS = frozenset({Step.SEAL_BEFORE, Step.SEAL_AFTER})
 
 
 class Taking(Model):
@@ -51,7 +60,7 @@ class Taking(Model):
     begun_at: Moment
     ask_until: Moment
     resource: str | None = None
-    next: Step = Step.ASK
+    next: Step = Step.CHECK
     wait: float = 0
     taken: RecoveryPoint | None = None
     said: str = ""
@@ -105,15 +114,15 @@ def begin(plan: Plan, database: DatabasePlan, now: datetime, slot: datetime | No
     )
 
 
-def ask(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) -> Taking:
-    """Seal production and ask for the snapshot; find it where an earlier try was heard after all.
+def check(taking: Taking, cell: Cell, clock: Clock) -> Taking:
+    """See whether a snapshot can be asked for now; find it where an earlier try was heard after all.
 
     Raises:
-        NotRunnable: there is no such instance, it is not encrypted as it must be, or RDS refused.
+        NotRunnable: there is no such instance, it is not encrypted as it must be, or its slot holds another's point.
         Broken: the instance was busy for too long.
     """
-    database = cell.plan.database(taking.database)
-    instance = _source(cell, database)
+    instance = _source(cell, cell.plan.database(taking.database))
+    taking = taking.model_copy(update={"resource": instance.resource_id})
     if there := cell.snapshots.find(taking.point):
         _same(there, instance, taking, cell.plan)
         return taking.to(Step.AWAIT, said="it was taken already")
@@ -125,23 +134,38 @@ def ask(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) 
         )
     if instance.status not in USABLE:
         return taking.again(f"instance {instance.id} is {instance.status}")
-    taking = taking.model_copy(update={"resource": instance.resource_id})
-    if not taking.sealed and not taking.unsealed:
-        try:
-            taking = _sealed(taking, cell, clock, checks, "before")
-        except Unavailable as error:
-            return taking.again(error.message)
+    return taking.to(Step.ASK if taking.sealed or taking.unsealed else Step.SEAL_BEFORE)
+
+
+def seal_before(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) -> Taking:
+    """Seal production before its snapshot is asked for."""
+    try:
+        return _sealed(taking, cell, clock, checks, "before").to(Step.ASK)
+    except Unavailable as error:
+        return taking.again(error.message)
+
+
+def ask(taking: Taking, cell: Cell, clock: Clock) -> Taking:
+    """Ask for the snapshot; an instance that is busy again is waited for again.
+
+    Raises:
+        NotRunnable, Broken: as for `check`; or RDS refused.
+    """
+    checked = check(taking, cell, clock)
+    if checked.next is not Step.ASK:
+        return checked
+    database = cell.plan.database(taking.database)
     mark = Mark(
         suffix=cell.plan.stack.suffix,
         database=database.name,
-        resource=instance.resource_id,
+        resource=checked.resource or "",
         slot=taking.slot,
     )
     try:
-        cell.snapshots.take(instance.id, taking.point, cell.plan.tags.model_dump() | mark.tags())
+        cell.snapshots.take(database.instance, taking.point, cell.plan.tags.model_dump() | mark.tags())
     except Unavailable as error:
-        return taking.again(error.message)
-    return taking.to(Step.AWAIT, said="asked for")
+        return checked.again(error.message)
+    return checked.to(Step.AWAIT, said="asked for")
 
 
 def await_(taking: Taking, cell: Cell, clock: Clock) -> Taking:
@@ -157,7 +181,7 @@ def await_(taking: Taking, cell: Cell, clock: Clock) -> Taking:
             hint="see the events of RDS for this snapshot; then take another",
         )
     if found.usable:
-        return taking.to(Step.SEAL, taken=found.point())
+        return taking.to(Step.SEAL_AFTER, taken=found.point())
     if clock.now - taking.begun_at > PATIENCE:
         raise Broken(
             f"snapshot {taking.point!r} is not available after {PATIENCE}",
@@ -177,11 +201,15 @@ def seal_after(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[
 def step(taking: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) -> Taking:
     """Carry out the next step; `wait` seconds are to pass before the one after."""
     match taking.next:
+        case Step.CHECK:
+            return check(taking, cell, clock)
+        case Step.SEAL_BEFORE:
+            return seal_before(taking, cell, clock, checks)
         case Step.ASK:
-            return ask(taking, cell, clock, checks)
+            return ask(taking, cell, clock)
         case Step.AWAIT:
             return await_(taking, cell, clock)
-        case Step.SEAL:
+        case Step.SEAL_AFTER:
             return seal_after(taking, cell, clock, checks)
         case Step.DONE:
             return taking
@@ -250,17 +278,26 @@ def taken(taking: Taking, now: datetime) -> Reply:
 
 def failed(taking: Taking, error: DrillError) -> Reply:
     """Return what is to be told of a point that was not taken: RDS itself tells of none."""
+    return _failed(taking, type(error).__name__, error.message, error.hint)
+
+
+def given_up(taking: Taking, error: str, cause: str) -> Reply:
+    """Return the same of a point whose step ended in what a state machine caught."""
+    return _failed(taking, error, *said(error, cause))
+
+
+def _failed(taking: Taking, error: str, message: str, hint: str) -> Reply:
     detail: dict[str, str | int | float | None] = {
         "database": taking.database,
         "slot": taking.slot,
         "step": taking.next.value,
-        "error": type(error).__name__,
-        "message": error.message,
+        "error": error,
+        "message": message,
     }
     return Reply(
         metrics=(Metric(name="PointsFailed", value=1, unit="Count", dimensions=_dimensions(taking)),),
         events=(Event(kind="PointFailed", subject=taking.point, detail=detail),),
-        messages=(Message.of("point failed", error),),
+        messages=(Message(level=Level.ALARM, topic="point failed", text=message, hint=hint),),
     )
 
 
@@ -347,3 +384,21 @@ def _sealed(
             raise
         return taking.model_copy(update={"unsealed": error.message})
     return taking.model_copy(update={"sealed": True})
+
+
+def seal_between(
+    cell: Cell, database: DatabasePlan, due_at: datetime, clock: Clock, checks: Sequence[Check[Any]]
+) -> bool:
+    """Seal production between two points, so that a moment of the PITR window has seals near by.
+
+    Return whether it was sealed now: an earlier try may have done it.
+
+    Raises:
+        DrillError: it could not be sealed.
+    """
+    point = f"{seal.BETWEEN}{due_at.astimezone(UTC):%Y%m%dt%H%M%Sz}"
+    if seal.taken_for(cell.store, database.name, point, since=due_at - SKEW):
+        return False
+    server = cell.production(database, clock)
+    seal.keep(cell.store, seal.take(server, checks, database.name, point, clock), "before")
+    return True

@@ -3,7 +3,8 @@
 The other cell is heard first, so that nothing is deleted which is being copied, exported, restored or drilled there.
 """
 
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from pgdrill.cell import Cell
@@ -14,6 +15,9 @@ from pgdrill.plan import Copies, Points
 from pgdrill.points import exchange, inventory, retention
 from pgdrill.points.inventory import Inventory
 from pgdrill.points.retention import Deletion, Reason
+
+# A deletion that has less than this left, in seconds, is not asked for.
+LEAST = 3.0
 
 
 class Kept(Model):
@@ -29,10 +33,18 @@ def rules(cell: Cell) -> Points | Copies:
     return cell.plan.points if cell.place.region == cell.plan.primary.region else cell.plan.copies
 
 
-def retain(cell: Cell, now: datetime, *, room: int | None = None, dry_run: bool = False) -> Kept:
+def retain(
+    cell: Cell,
+    now: datetime,
+    *,
+    room: int | None = None,
+    dry_run: bool = False,
+    remaining: Callable[[], float] = lambda: math.inf,
+) -> Kept:
     """Delete what the plan does not want here, and what must go so that `room` new snapshots are not refused.
 
-    Without `room`, for one new snapshot of every database of the plan.
+    Without `room`, for one new snapshot of every database of the plan. What there is no time left for is left to the
+    next time; `remaining` are seconds.
     """
     room = len(cell.plan.databases) if room is None else room
     own = exchange.gather(cell, now)
@@ -46,6 +58,9 @@ def retain(cell: Cell, now: datetime, *, room: int | None = None, dry_run: bool 
         return Kept(deleted=tuple(deletions), reply=told)
     done, left = [], []
     for deletion in deletions:
+        if remaining() < LEAST:
+            left.append(deletion)
+            continue
         try:
             cell.snapshots.delete(deletion.snapshot)
             done.append(deletion)

@@ -64,7 +64,7 @@ def test_what_is_told_of_a_failure_names_slot_and_step() -> None:
     assert reply.events[0].detail == {
         "database": "shop",
         "slot": "2026-11-22T07Z",
-        "step": "ask",
+        "step": "check",
         "error": "Broken",
         "message": "it is gone",
     }

@@ -1,0 +1,24 @@
+"""The function `judge`: reaches the verdicts and writes the evidence, also of a drill that an error has ended."""
+
+from pgdrill.cell import Cell
+from pgdrill.drills import drill, telling
+from pgdrill.drills.state import Step, noted
+from pgdrill.evidence import archive
+from pgdrill.exporting import confrontation
+from pgdrill.handlers.boundary import function
+from pgdrill.handlers.steps import DrillAnswer, DrillRequest, step
+from pgdrill.model import Clock
+
+
+def judge(request: DrillRequest, cell: Cell, clock: Clock) -> DrillAnswer:
+    begun = request.drill
+    if request.error:
+        begun = noted(begun, request.error.error, request.error.cause, Step.JUDGE)
+    judged = step(Step.JUDGE, drill.judge)(DrillRequest(drill=begun), cell, clock).drill
+    if judged and judged.confronted:
+        confrontation.conclude(judged, cell, judged.confronted)
+    evidence = archive.load(cell.store, begun.id, begun.database)
+    return DrillAnswer(drill=judged, reply=telling.judged(evidence))
+
+
+handler = function(DrillRequest, judge)
