@@ -1,9 +1,14 @@
 """Sessions that an examination keeps: used again as if new, and never where that would hide something."""
 
+from dataclasses import replace
+
 import pytest
 
-from pgdrill.database import Connection
+from pgdrill.build import zips
+from pgdrill.database import Connection, Server
+from pgdrill.errors import Unavailable
 from pgdrill.lab.cluster import Cluster
+from pgdrill.lab.tls import Authority
 from tests.lab.conftest import DATABASE, ServerOf
 
 
@@ -87,3 +92,17 @@ def test_a_login_is_a_login_although_a_session_is_kept(cluster: Cluster, server_
             assert backend(new) != backend(session)
             with pytest.raises(Exception, match="read-only transaction"):
                 new.execute("CREATE TABLE public.never ()")
+
+
+def test_a_function_s_bundle_is_what_a_session_verifies_with(
+    cluster: Cluster, server_of: ServerOf, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that no authority of RDS vouches for is refused; where its own is named, it is not."""
+    server = server_of(cluster)
+    bare = Server(replace(server.address, root_cert=None), server.clock)
+    monkeypatch.setenv("PGSSLROOTCERT", str(zips.BUNDLE))
+    with pytest.raises(Unavailable, match="certificate verify failed"), bare.session(DATABASE):
+        pass
+    monkeypatch.setenv("PGSSLROOTCERT", str(authority.root_cert))
+    with bare.session(DATABASE) as session:
+        assert session.pgconn.ssl_in_use
