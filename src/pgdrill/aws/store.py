@@ -8,7 +8,7 @@ What lies where, below the bucket:
     skipped/<database>/<time>.json                         drills that were due while the plan froze them
     exports/<database>/<task>.json                         what an export came to
     inventory/<region>.json                                what a cell has, for the other one; overwritten
-    evidence/<database>/<drill>/...                        what an auditor reads
+    evidence/<database>/<region>/<drill>/...               what an auditor reads
     recoveries/<database>/<drill>/hand-over.json           what was handed over, and what was left to do
 """
 

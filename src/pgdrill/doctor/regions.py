@@ -60,7 +60,7 @@ def _permissions(patient: Patient) -> str:
         for actions, resource, role in (
             (LEASED, f"{arn}:db:{plan.temporary(database)}", {"PgDrillRole": "drill"}),
             (POINTS, f"{arn}:snapshot:{plan.point_prefix(database)}2026", {"PgDrillRole": "point"}),
-            (STORED, f"arn:aws:s3:::{patient.cell.place.evidence_bucket}/evidence/{database.name}/x", {}),
+            (STORED, f"arn:aws:s3:::{patient.cell.place.evidence_bucket}/evidence/{database.name}/{patient.cell.place.region}/x", {}),
         ):
             wanted = [action for action in actions if action not in ELSEWHERE[patient.primary]]
             denied |= dict.fromkeys(patient.around.denied(caller.principal, wanted, resource, tags | role))

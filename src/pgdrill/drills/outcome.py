@@ -239,7 +239,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
     findings += (objectives.judge_rto(rto), objectives.judge_rpo(rpo, drill.wanted, cell.plan, database))
     verdict = worst([finding.verdict for finding in findings])
     sweep = facts["sweep"].fact if "sweep" in facts else None
-    link = archive.link(cell.store, drill.database, drill.id)
+    link = archive.link(cell.store, drill.database, drill.restored_from().region, drill.id)
     return Evidence(
         drill=drill.id,
         number=link.number,

@@ -1,15 +1,17 @@
 """Where evidence lies in the store, and the only module of evidence that reads or writes there.
 
-    evidence/<database>/<drill>/evidence.json    canonical, chained to the drill before
-    evidence/<database>/<drill>/teardown.json    that nothing was left
-    evidence/<database>/<drill>/report.html      rendered from both, so it may be rendered anew
-    evidence/<database>/<drill>/junit.xml        the same for CI
+    evidence/<database>/<region>/<drill>/evidence.json    canonical, chained to the drill before in that region
+    evidence/<database>/<region>/<drill>/teardown.json    that nothing was left
+    evidence/<database>/<region>/<drill>/report.html      rendered from both, so it may be rendered anew
+    evidence/<database>/<region>/<drill>/junit.xml        the same for CI
 
-A record that is there is never written again, so that every step may be repeated.
+A record that is there is never written again, so that every step may be repeated. Each region has a chain of its
+own, since each cell's evidence is replicated to the other one and neither waits for that.
 """
 
-from collections.abc import Iterator
-from datetime import timedelta
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -41,8 +43,8 @@ class Shelf(Protocol):
     def keys(self, prefix: str, after: str = "") -> Iterator[str]: ...
 
 
-def key(database: str, drill: str, document: str) -> str:
-    return f"{ROOT}/{database}/{drill}/{document}"
+def key(evidence: Evidence, document: str) -> str:
+    return f"{ROOT}/{evidence.database}/{evidence.point.region}/{evidence.drill}/{document}"
 
 
 def save(shelf: Shelf, evidence: Evidence) -> str:
@@ -50,13 +52,13 @@ def save(shelf: Shelf, evidence: Evidence) -> str:
 
     Where a drill has evidence already, that stands, and what is rendered is rendered from it.
     """
-    place = key(evidence.database, evidence.drill, EVIDENCE)
+    place = key(evidence, EVIDENCE)
     body = shelf.get(place)
     if body is None:
         body = canonical(evidence)
         shelf.put(place, body)
     stands = _evidence(place, body)
-    shelf.put(key(stands.database, stands.drill, JUNIT), drill_junit(stands), content_type="application/xml")
+    shelf.put(key(stands, JUNIT), drill_junit(stands), content_type="application/xml")
     _put_report(shelf, stands)
     return sha256(body)
 
@@ -68,7 +70,7 @@ def finish(shelf: Shelf, teardown: Teardown) -> None:
         NotRunnable: there is no evidence of this drill.
     """
     evidence = load(shelf, teardown.drill, teardown.database)
-    place = key(teardown.database, teardown.drill, TEARDOWN)
+    place = key(evidence, TEARDOWN)
     if shelf.get(place) is None:
         shelf.put(place, canonical(teardown))
     _put_report(shelf, evidence)
@@ -105,7 +107,7 @@ def load_teardown(shelf: Shelf, evidence: Evidence) -> Teardown | None:
     Raises:
         Broken: what lies there is not one.
     """
-    place = key(evidence.database, evidence.drill, TEARDOWN)
+    place = key(evidence, TEARDOWN)
     body = shelf.get(place)
     if body is None:
         return None
@@ -116,13 +118,20 @@ def load_teardown(shelf: Shelf, evidence: Evidence) -> Teardown | None:
 
 
 def history(
-    shelf: Shelf, database: str | None = None, before: str | None = None, most: int = TREND
+    shelf: Shelf,
+    database: str | None = None,
+    before: str | None = None,
+    most: int = TREND,
+    *,
+    region: str | None = None,
 ) -> list[Summary]:
     """Return the newest past drills, oldest first; up to the drill `before`, which is not among them.
 
+    Those of one region where it is named, else of both.
+
     What cannot be read is left out: a drill must not fail over an old record, and `broken` tells of it.
     """
-    places = [place for place in _places(shelf, database) if before is None or _drill(place) < before]
+    places = [place for place in _places(shelf, database, region) if before is None or _drill(place) < before]
     summaries = []
     for place in sorted(places, key=_drill)[-most:]:
         try:
@@ -132,19 +141,38 @@ def history(
     return summaries
 
 
-def link(shelf: Shelf, database: str, drill: str) -> Link:
-    """Return the place of a drill in its database's chain, the same however often it is asked."""
-    places = [place for place in _places(shelf, database) if _drill(place) < drill]
+def within(shelf: Shelf, since: datetime, until: datetime) -> list[Evidence]:
+    """Return the drills that began from `since` on and before `until`, oldest first; what cannot be read is left out."""
+    first, last = (f"{moment.astimezone(UTC):%Y%m%dt%H%M%S}" for moment in (since, until))
+    found = []
+    for place in sorted(_places(shelf, None), key=_drill):
+        if first <= _drill(place) < last:
+            with contextlib.suppress(Broken):
+                found.append(_evidence(place, shelf.get(place) or b""))
+    return found
+
+
+def link(shelf: Shelf, database: str, region: str, drill: str) -> Link:
+    """Return the place of a drill in the chain of its database and region, the same however often it is asked."""
+    places = [place for place in _places(shelf, database, region) if _drill(place) < drill]
     last = shelf.get(places[-1]) if places else None
     return next_link(last, len(places))
 
 
 def broken(shelf: Shelf, database: str) -> list[Break]:
-    """Return every break in the chain of a database."""
+    """Return every break in the chains of a database, one region after the other."""
+    places = _places(shelf, database)
+    regions = sorted({_region(place) for place in places})
+    return [
+        found for region in regions for found in _broken(shelf, [p for p in places if _region(p) == region])
+    ]
+
+
+def _broken(shelf: Shelf, places: Sequence[str]) -> list[Break]:
     stored = []
-    for place in _places(shelf, database):
+    for place in places:
         body = shelf.get(place) or b""
-        torn_down = shelf.get(key(database, _drill(place), TEARDOWN))
+        torn_down = shelf.get(f"{place.removesuffix(EVIDENCE)}{TEARDOWN}")
         try:
             witness = Teardown.model_validate_json(torn_down).evidence_sha256 if torn_down else None
         except ValidationError:
@@ -175,12 +203,12 @@ def export(shelf: Shelf, evidence: Evidence, directory: Path) -> Path:
 
 
 def _put_report(shelf: Shelf, evidence: Evidence) -> None:
-    place = key(evidence.database, evidence.drill, REPORT)
+    place = key(evidence, REPORT)
     shelf.put(place, render(shelf, evidence).encode(), content_type="text/html; charset=utf-8")
 
 
-def _places(shelf: Shelf, database: str | None) -> list[str]:
-    prefix = f"{ROOT}/{database}/" if database else f"{ROOT}/"
+def _places(shelf: Shelf, database: str | None, region: str | None = None) -> list[str]:
+    prefix = f"{ROOT}/{database}/{region}/" if region else f"{ROOT}/{database}/" if database else f"{ROOT}/"
     return [place for place in shelf.keys(prefix) if place.endswith(f"/{EVIDENCE}")]
 
 
@@ -188,8 +216,12 @@ def _database(place: str) -> str:
     return place.split("/")[1]
 
 
-def _drill(place: str) -> str:
+def _region(place: str) -> str:
     return place.split("/")[2]
+
+
+def _drill(place: str) -> str:
+    return place.split("/")[3]
 
 
 def _evidence(place: str, body: bytes) -> Evidence:

@@ -8,8 +8,11 @@ from pgdrill.errors import Broken, NotRunnable
 from pgdrill.evidence import archive
 from pgdrill.evidence.chain import Kind, Link
 from pgdrill.evidence.record import Evidence, canonical, sha256
-from pgdrill.model import Verdict
+from pgdrill.model import PointKind, Verdict
 from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
+
+
+REGION = "ap-southeast-1"
 
 
 @pytest.fixture(name="shelf")
@@ -20,10 +23,10 @@ def _shelf() -> Shelf:
     return shelf
 
 
-def drill(shelf: Shelf, number: int, **changes: object) -> Evidence:
+def drill(shelf: Shelf, number: int, /, **changes: object) -> Evidence:
     """Run a drill's last two steps: the evidence of this number, chained, and its teardown."""
     evidence = drilled(number, **changes)
-    link = archive.link(shelf, evidence.database, evidence.drill)
+    link = archive.link(shelf, evidence.database, evidence.point.region, evidence.drill)
     evidence = drilled(number, **changes, previous_sha256=link.previous_sha256)
     archive.save(shelf, evidence)
     archive.finish(shelf, torn_down(evidence))
@@ -34,7 +37,7 @@ def test_a_drill_leaves_its_record_its_teardown_its_report_and_its_junit(shelf: 
     evidence = drilled()
     digest = archive.save(shelf, evidence)
     archive.finish(shelf, torn_down(evidence))
-    place = "evidence/shop/20261122t060500z-shop"
+    place = "evidence/shop/ap-southeast-1/20261122t060500z-shop"
     assert {key: kind for key, kind in shelf.types.items() if key.startswith("evidence/")} == {
         f"{place}/evidence.json": "application/json",
         f"{place}/teardown.json": "application/json",
@@ -48,7 +51,7 @@ def test_a_drill_leaves_its_record_its_teardown_its_report_and_its_junit(shelf: 
 def test_the_report_is_there_before_the_teardown_and_tells_of_it_after(shelf: Shelf) -> None:
     evidence = drilled()
     archive.save(shelf, evidence)
-    place = archive.key("shop", evidence.drill, archive.REPORT)
+    place = archive.key(evidence, archive.REPORT)
     assert b"This report was written before the teardown." in shelf.held[place]
     archive.finish(shelf, torn_down(evidence))
     assert b"DescribeDBInstances answered DBInstanceNotFound" in shelf.held[place]
@@ -59,7 +62,7 @@ def test_evidence_that_is_there_stands(shelf: Shelf) -> None:
     again = archive.save(shelf, drilled(verdict=Verdict.FAILED, verdict_reason="on second thoughts"))
     assert again == first
     assert archive.load(shelf, drilled().drill) == drilled()
-    assert b"on second thoughts" not in shelf.held[archive.key("shop", drilled().drill, archive.JUNIT)]
+    assert b"on second thoughts" not in shelf.held[archive.key(drilled(), archive.JUNIT)]
 
 
 def test_a_teardown_that_is_there_stands(shelf: Shelf) -> None:
@@ -97,15 +100,15 @@ def test_the_latest_of_several_databases_needs_a_name(shelf: Shelf) -> None:
 def test_a_database_whose_name_begins_like_another_is_another(shelf: Shelf) -> None:
     drill(shelf, 1, database="shop-eu", drill="20261122t060500z-shop-eu")
     assert archive.history(shelf, "shop") == []
-    assert archive.link(shelf, "shop", "20270101t000000z-shop") == Link(1, None)
+    assert archive.link(shelf, "shop", REGION, "20270101t000000z-shop") == Link(1, None)
 
 
 def test_what_cannot_be_read_is_told_with_its_key(shelf: Shelf) -> None:
-    place = archive.key("shop", "x", archive.EVIDENCE)
+    place = archive.key(drilled(drill="x"), archive.EVIDENCE)
     shelf.put(place, b"{}")
     with pytest.raises(Broken) as caught:
         archive.load(shelf, "x")
-    assert caught.value.message.startswith("'evidence/shop/x/evidence.json' cannot be read: 1")
+    assert caught.value.message.startswith("'evidence/shop/ap-southeast-1/x/evidence.json' cannot be read: 1")
     assert caught.value.hint == (
         "see whether it was altered, with: pgdrill evidence verify; or a newer pgdrill wrote it"
     )
@@ -113,12 +116,12 @@ def test_what_cannot_be_read_is_told_with_its_key(shelf: Shelf) -> None:
 
 def test_a_drill_is_linked_to_the_one_before_it(shelf: Shelf) -> None:
     first = drill(shelf, 1)
-    assert archive.link(shelf, "shop", drilled(2).drill) == Link(2, sha256(canonical(first)))
+    assert archive.link(shelf, "shop", REGION, drilled(2).drill) == Link(2, sha256(canonical(first)))
 
 
 def test_a_drill_that_is_judged_again_has_the_same_place(shelf: Shelf) -> None:
     first, second = drill(shelf, 1), drill(shelf, 2)
-    assert archive.link(shelf, "shop", second.drill) == Link(2, sha256(canonical(first)))
+    assert archive.link(shelf, "shop", REGION, second.drill) == Link(2, sha256(canonical(first)))
 
 
 def test_history_is_oldest_first_and_ends_before_the_drill_in_question(shelf: Shelf) -> None:
@@ -141,7 +144,7 @@ def test_history_holds_no_more_than_can_be_compared(shelf: Shelf) -> None:
 
 def test_an_old_record_that_cannot_be_read_does_not_stop_a_drill(shelf: Shelf) -> None:
     first = drill(shelf, 1)
-    shelf.put(archive.key("shop", first.drill, archive.EVIDENCE), b"{}")
+    shelf.put(archive.key(first, archive.EVIDENCE), b"{}")
     second = drill(shelf, 2)
     assert [past.drill for past in archive.history(shelf, "shop")] == [second.drill]
     assert second.previous_sha256 == sha256(b"{}")
@@ -159,23 +162,39 @@ def test_evidence_altered_in_the_store_is_found_by_its_teardown_even_if_it_is_th
     drill(shelf, 1)
     last = drill(shelf, 2)
     forged = last.model_copy(update={"verdict_reason": "all is well"})
-    shelf.put(archive.key("shop", last.drill, archive.EVIDENCE), canonical(forged))
+    shelf.put(archive.key(last, archive.EVIDENCE), canonical(forged))
     assert [(found.drill, found.kind) for found in archive.broken(shelf, "shop")] == [
         (last.drill, Kind.ALTERED)
     ]
 
 
 def test_evidence_deleted_from_the_store_is_found(shelf: Shelf) -> None:
-    drills = [drill(shelf, number).drill for number in range(1, 4)]
-    del shelf.held[archive.key("shop", drills[1], archive.EVIDENCE)]
+    drills = [drill(shelf, number) for number in range(1, 4)]
+    del shelf.held[archive.key(drills[1], archive.EVIDENCE)]
     assert [(found.drill, found.kind) for found in archive.broken(shelf, "shop")] == [
-        (drills[2], Kind.DROPPED)
+        (drills[2].drill, Kind.DROPPED)
     ]
+
+
+def test_each_region_has_a_chain_of_its_own_so_that_replicated_evidence_breaks_none(shelf: Shelf) -> None:
+    copy = drilled().point.model_copy(update={"region": "ap-northeast-1", "kind": PointKind.COPY})
+    drill(shelf, 1)
+    away = drill(shelf, 2, point=copy, number=1)
+    assert away.previous_sha256 is None
+    assert archive.link(shelf, "shop", REGION, drilled(3).drill).number == 2
+    assert archive.broken(shelf, "shop") == []
+    assert [one.kind for one in archive.history(shelf, "shop")] == [PointKind.SNAPSHOT, PointKind.COPY]
+    assert [one.kind for one in archive.history(shelf, "shop", region=REGION)] == [PointKind.SNAPSHOT]
+
+
+def test_the_drills_of_a_period_are_those_that_began_in_it(shelf: Shelf) -> None:
+    drills = [drill(shelf, number) for number in range(1, 4)]
+    assert archive.within(shelf, drills[1].started_at, drills[2].started_at) == [drills[1]]
 
 
 def test_a_teardown_that_cannot_be_read_is_found(shelf: Shelf) -> None:
     only = drill(shelf, 1)
-    shelf.put(archive.key("shop", only.drill, archive.TEARDOWN), b"?")
+    shelf.put(archive.key(only, archive.TEARDOWN), b"?")
     (found,) = archive.broken(shelf, "shop")
     assert found.kind is Kind.ALTERED
     assert found.what.endswith("its teardown says nothing that can be read")

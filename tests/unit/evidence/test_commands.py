@@ -15,6 +15,9 @@ from pgdrill.evidence.record import canonical, schema
 from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
 
 
+REGION = "ap-southeast-1"
+
+
 @pytest.fixture(name="shelf", autouse=True)
 def _shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A store with one passed and one failed drill, in place of the one that the plan names."""
@@ -23,7 +26,7 @@ def _shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     first = drilled(1)
     archive.save(shelf, first)
     archive.finish(shelf, torn_down(first))
-    link = archive.link(shelf, "shop", drilled(2).drill)
+    link = archive.link(shelf, "shop", REGION, drilled(2).drill)
     archive.save(shelf, damaged(3, drill=drilled(2).drill, **link._asdict()))
     return shelf
 
@@ -61,7 +64,7 @@ def test_show_as_json_is_the_record() -> None:
 
 
 def test_show_as_junit_is_what_lies_in_the_store(shelf: Shelf) -> None:
-    stored = shelf.held[archive.key("shop", drilled(2).drill, archive.JUNIT)]
+    stored = shelf.held[archive.key(drilled(2), archive.JUNIT)]
     assert run("show", "--junit").stdout_bytes == stored
 
 
@@ -75,7 +78,7 @@ def test_open_writes_the_report_and_prints_where(shelf: Shelf, tmp_path: Path) -
     result = run("open", drilled(1).drill, "--directory", str(tmp_path))
     path = tmp_path / f"{drilled(1).drill}.html"
     assert result.stdout == f"{path}\n"
-    assert path.read_bytes() == shelf.held[archive.key("shop", drilled(1).drill, archive.REPORT)]
+    assert path.read_bytes() == shelf.held[archive.key(drilled(1), archive.REPORT)]
 
 
 def test_verify_of_whole_evidence_ends_well() -> None:
@@ -84,9 +87,7 @@ def test_verify_of_whole_evidence_ends_well() -> None:
 
 
 def test_verify_of_altered_evidence_fails_and_names_the_drill(shelf: Shelf) -> None:
-    shelf.held[archive.key("shop", drilled(1).drill, archive.EVIDENCE)] = canonical(
-        drilled(1, source="other")
-    )
+    shelf.held[archive.key(drilled(1), archive.EVIDENCE)] = canonical(drilled(1, source="other"))
     result = run("verify", "--json")
     assert result.exit_code == 1
     found = json.loads(result.stdout)["shop"]
