@@ -113,6 +113,10 @@ class Rds:
             clock=clock or LabClock(),
         )
 
+    @property
+    def clock(self) -> LabClock:
+        return self._state.clock
+
     def handle(self, region: str, action: str, params: dict[str, list[str]]) -> Response:
         """Answer one request of the AWS API."""
         try:
