@@ -1,5 +1,6 @@
 """A function runs as in Lambda: its errors keep their names, and what runs is what was deployed."""
 
+import base64
 import json
 import re
 from typing import Any
@@ -172,3 +173,74 @@ def handler(event, context):
     )
     role.may(allow(["s3:ListBucket", "rds:DescribeDBInstances"]))
     assert invoke(lab, "acts", bucket) == f"arn:aws:sts::{ACCOUNT}:assumed-role/acts/acts"
+
+
+GREEDY = """
+import time
+def handler(event, context):
+    taken = bytearray(event << 20)
+    time.sleep(1)
+    return len(taken) >> 20
+"""
+
+
+def test_a_function_that_uses_more_memory_than_it_has_is_ended(lab: Lab, unbent: Lab) -> None:
+    for each in (lab, unbent):
+        deploy(each, "greedy", GREEDY, MemorySize=256)
+        assert invoke(each, "greedy", 100) == 100
+    failed = invoke(lab, "greedy", 300)
+    assert failed["errorType"] == "Runtime.ExitError"
+    assert re.fullmatch(
+        r"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: signal: killed", failed["errorMessage"]
+    )
+    assert invoke(lab, "greedy", 100) == 100
+    assert invoke(unbent, "greedy", 300) == 300
+
+
+COUNTS = """
+count = 0
+def handler(event, context):
+    global count
+    count += 1
+    if event == "raise":
+        raise ValueError("no")
+    return count
+"""
+
+
+def test_a_worker_whose_handler_raised_stays(lab: Lab, unbent: Lab) -> None:
+    for each, last in (lab, 3), (unbent, 1):
+        deploy(each, "counts", COUNTS)
+        assert invoke(each, "counts") == 1
+        assert invoke(each, "counts", "raise")["errorType"] in {"ValueError", "Runtime.HandlerError"}
+        assert invoke(each, "counts") == last
+
+
+LOGS = """
+import sys, time
+def handler(event, context):
+    for line in range(200):
+        print("line", line)
+        time.sleep(0.002)
+    print("the last")
+"""
+
+
+def test_the_log_of_an_invocation_is_complete_and_ends_with_it(lab: Lab) -> None:
+    deploy(lab, "logs", LOGS, MemorySize=256)
+    client = lab.client("lambda")
+    for _ in range(2):
+        answer = client.invoke(FunctionName="logs", LogType="Tail", Payload=b"null")
+        told = base64.b64decode(answer["LogResult"]).decode()
+        assert told.count("the last") == 1
+        assert "pgdrill" not in told
+
+
+def test_workers_of_one_zip_share_its_files(lab: Lab) -> None:
+    source = "import os\ndef handler(event, context): return os.path.realpath(__file__), os.getpid()"
+    places = []
+    for name in ("one", "other"):
+        deploy(lab, name, source)
+        places.append(invoke(lab, name))
+    assert places[0][0] == places[1][0]
+    assert places[0][1] != places[1][1]

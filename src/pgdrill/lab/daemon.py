@@ -131,6 +131,7 @@ def _environment(directory: Path, record: Record) -> dict[str, str]:
         "PERSIST_STATE": "1",
         "S3_DATA_DIR": str(directory / "aws" / "s3"),
         "S3_PERSIST": "1",
+        "SFN_WAIT_SCALE": str(record.settings.waits),
         "SFTP_ENABLED": "0",
         "STATE_DIR": str(directory / "aws" / "state"),
     }

@@ -18,7 +18,8 @@ class Settings(Model):
 
     `amcheck` says whether the master user may execute it; `auth` turns on signatures and IAM policies.
     `manual_snapshots` is the quota of each region, 100 in AWS unless raised. Without `bends` the emulator is left as
-    it is, which is of use to their tests alone.
+    it is, which is of use to their tests alone. `waits` is how long a state machine waits, before a retry as well, of
+    what its definition says.
     """
 
     port: int = Field(default=0, ge=0, le=65535)
@@ -27,6 +28,7 @@ class Settings(Model):
     auth: bool = False
     bends: bool = True
     manual_snapshots: int = Field(default=100, ge=1)
+    waits: float = Field(default=1.0, ge=0, le=1)
 
 
 class Record(Model):

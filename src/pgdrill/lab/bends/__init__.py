@@ -6,15 +6,19 @@ Applied in the daemon before it serves. Each module's first sentence says what t
 from collections.abc import Callable
 
 from pgdrill.lab.bends import (
+    alarms,
     conditions,
     deliveries,
     denials,
     deployments,
     handler_errors,
+    inbox,
     key_use,
     maps,
+    memory,
     moved_time,
     payloads,
+    quick_workers,
     rds_policies,
     recording,
     schedules,
@@ -33,12 +37,16 @@ ALL: tuple[Callable[[Rds], None], ...] = (
     handler_errors.apply,
     deployments.apply,
     moved_time.apply,
+    quick_workers.apply,
+    memory.apply,
     deliveries.apply,
     schedules.apply,
     tasks.apply,
     payloads.apply,
     versions.apply,
     maps.apply,
+    alarms.apply,
+    inbox.apply,
 )
 
 

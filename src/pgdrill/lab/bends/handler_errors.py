@@ -1,7 +1,8 @@
 """The emulator reports whatever a Python handler raises as `Runtime.HandlerError`; AWS names the exception's class.
 
 Retry and Catch of a state machine match that name. The payload is AWS's as well: `errorMessage`, `errorType`,
-`requestId`, `stackTrace`; what the runtime itself finds wrong has its own names.
+`requestId`, `stackTrace`; what the runtime itself finds wrong has its own names. And a worker whose handler raised
+stays, as AWS's does, where the emulator ends it.
 
 Source: aws-lambda-python-runtime-interface-client, awslambdaric/bootstrap.py (make_error, _get_handler,
 handle_event_request); Lambda Developer Guide, "Troubleshoot execution issues in Lambda".
@@ -55,8 +56,12 @@ _CALL = r"""
                 "requestId": _ms_ctx.get("request_id", ""),
                 "stackTrace": [frame.replace(code_dir, "/var/task") for frame in frames],
             }
-            _real_stdout.write(json.dumps({"status": "error", "error": str(e), "failure": failure, "trace": traceback.format_exc()}) + "\n")
+            _real_stdout.write(json.dumps({"status": "ok", "failure": failure, "trace": traceback.format_exc()}) + "\n")
 """
+
+
+# Set on a worker that is ended because it used more memory than its function has.
+OVER_MEMORY = "pgdrill_over_memory"
 
 
 class _Raised(str):
@@ -80,10 +85,14 @@ def apply(_: Rds) -> None:
 def _carrying(original: Function) -> Function:
     def invoke(self: Any, event: Any, request_id: str, **about: Any) -> Any:
         response = original(self, event, request_id, **about)
-        if failure := response.get("failure"):
+        failure = response.get("failure")
+        if self.__dict__.pop(OVER_MEMORY, False):
+            killed = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+            failure = {"errorType": "Runtime.ExitError", "errorMessage": killed}
+        if failure:
             raised = _Raised(failure["errorMessage"])
             raised.payload = failure
-            response["error"] = raised
+            response |= {"status": "error", "error": raised}
         return response
 
     return invoke
