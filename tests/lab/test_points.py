@@ -136,7 +136,7 @@ def test_a_point_deleted_and_taken_again_is_compared_with_nothing_of_the_one_bef
 
 @pytest.mark.parametrize("step", [step for step in Step if step is not Step.DONE])
 def test_a_try_that_was_cut_off_is_finished_by_the_next(production: Production, step: Step) -> None:
-    moment = slot(1, day=list(Step).index(step) + 1)
+    moment = slot(7, day=list(Step).index(step) + 1)
     then, begun = at(moment), begin(production, moment)
     while begun.next is not step:
         begun = taking.step(begun, production.cell, then(begun.wait), ALL)
