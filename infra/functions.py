@@ -1,8 +1,4 @@
-"""The functions of a cell: one thin handler each, with a role, a log group and a network of its own.
-
-Every one is published as a version, and state machines name versions: an execution in flight goes on with the
-code and the plan that it began with. Old versions stay until the function goes.
-"""
+"""The functions of a cell, one thin handler each: where each runs, from what, and within which limits. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

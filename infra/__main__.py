@@ -1,0 +1,33 @@
+"""The Pulumi program: reads the settings, makes both regions' ground, then a cell on each.
+
+`pulumi up` runs it against AWS, `pgdrill lab deploy` against a lab. What it makes follows from the settings alone.
+"""
+
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+import settings as configuration
+from cell import Cell
+from functions import Zip
+from ground import grounds
+from outputs import outputs
+from pgdrill.build import zips
+
+settings = configuration.load(pulumi.Config("pgdrill").require_object(configuration.KEY))
+account = aws.get_caller_identity().account_id
+bundle = Path(settings.ca_bundle) if settings.ca_bundle else zips.BUNDLE
+packages = {
+    kind: zips.build(
+        Path(__file__).parents[1] / "dist", platform=settings.platform, ca_bundle=bundle, which=kind
+    )
+    for kind in Zip
+}
+both = grounds(settings, account)
+cells = {
+    which: Cell(which, settings, both, ground, packages)
+    for which, ground in (("primary", both.primary), ("dr", both.dr))
+}
+for name, value in outputs(settings, account, both, cells).items():
+    pulumi.export(name, value)
