@@ -91,6 +91,24 @@ class Door:
         """
         return datetime.fromisoformat(self.ask("clock/set", {"ahead": ahead.total_seconds()})["now"])
 
+    def evaluate_alarms(
+        self, at: datetime, *, since: datetime | None = None, every: timedelta | None = None
+    ) -> None:
+        """Bring every alarm of every region to what it is at a time; after `since` step by step, a minute unless told.
+
+        From then on alarms are looked at only through this door, until `alarms_go_on`.
+        """
+        asked = {"at": at.isoformat(), "since": since.isoformat() if since else None}
+        self.ask("alarms/evaluate", asked | {"every": every.total_seconds() if every else None})
+
+    def alarms_go_on(self) -> None:
+        """Let alarms be looked at every ten seconds again, by the lab's clock."""
+        self.ask("alarms/live")
+
+    def inbox(self) -> JSON:
+        """Return what topics were told, oldest first; `pgdrill.lab.cloudwatch.inbox.Letter` says how."""
+        return self.ask("inbox")
+
     def ask(self, what: str, body: JSON = None) -> JSON:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
         try:

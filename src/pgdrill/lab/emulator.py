@@ -22,9 +22,10 @@ from ministack.services import rds as record_only_rds
 
 from pgdrill import __version__
 from pgdrill.errors import NotRunnable
-from pgdrill.lab import bends, clock, cluster, postgres, sabotage, tls
-from pgdrill.lab.bends import schedules
+from pgdrill.lab import bends, clock, cluster, daemon, postgres, sabotage, tls
+from pgdrill.lab.bends import alarms, schedules
 from pgdrill.lab.clock import LabClock
+from pgdrill.lab.cloudwatch.inbox import Inbox
 from pgdrill.lab.door import Doorway, Handler
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.neighbours import Emulated
@@ -138,7 +139,13 @@ def _handlers(
         schedules.hold(held=True)  # they go by the real time, which nothing else that AWS tells does any more
         return {"ahead": asked["ahead"], "now": lab_clock.now().isoformat()}
 
+    def inbox(_: JSON) -> JSON:
+        return [letter.model_dump(mode="json") for letter in Inbox(Path(os.environ[daemon.MARK])).letters()]
+
     return {
+        "alarms/evaluate": alarms.evaluate,
+        "alarms/live": alarms.go_on,
+        "inbox": inbox,
         "status": status,
         "faults/list": lambda _: faults.get(),
         "faults/set": faults.set,
