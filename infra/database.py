@@ -1,0 +1,205 @@
+"""The databases: made here, or found and never touched. And the groups that any instance of a network is made with."""
+
+import json
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from naming import Names
+from pgdrill.errors import PlanError
+from pgdrill.plan import DatabasePlan, Points
+from settings import Settings
+from tagging import tags
+
+ENGINE, VERSION, FAMILY = "postgres", "15", "postgres15"
+LOG_DAYS = 90
+DAY, QUARTER, WINDOW = timedelta(days=1), timedelta(minutes=15), timedelta(minutes=30)
+# When a backup and maintenance disturb least: night in the default regions.
+BACKUP_AT, MAINTENANCE_AT = timedelta(hours=18), timedelta(hours=20)
+_WEEKDAY = "sun"
+# Static parameters take effect at a reboot; said so, or every preview would want to change them.
+# Source: RDS User Guide, "Requiring an SSL connection to a PostgreSQL DB instance".
+FORCE_TLS: Any = {"name": "rds.force_ssl", "value": "1", "apply_method": "pending-reboot"}
+# Without pg_cron: the jobs of a restored copy must not run.
+LIBRARIES: Any = {
+    "name": "shared_preload_libraries",
+    "value": "pg_stat_statements",
+    "apply_method": "pending-reboot",
+}
+LOGGED: list[Any] = [
+    {"name": "log_connections", "value": "1", "apply_method": "immediate"},
+    {"name": "log_disconnections", "value": "1", "apply_method": "immediate"},
+    {"name": "log_lock_waits", "value": "1", "apply_method": "immediate"},
+]
+
+
+class Groups(pulumi.ComponentResource):
+    """A DB subnet group and a DB parameter group, both of the network's name."""
+
+    subnet_group: pulumi.Output[str]
+    parameter_group: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        names: Names,
+        purpose: str,
+        subnets: list[pulumi.Output[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pgdrill:ground:Groups", name, None, opts)
+        common: Any = {
+            "name": names.thing(purpose),
+            "region": names.region,
+            "tags": tags(settings, names.thing(purpose)),
+            "opts": pulumi.ResourceOptions(parent=self),
+        }
+        self.subnet_group = aws.rds.SubnetGroup(
+            name, description=f"private subnets of the {purpose} network", subnet_ids=subnets, **common
+        ).name
+        self.parameter_group = aws.rds.ParameterGroup(
+            name,
+            description=f"instances of the {purpose} network: TLS alone, no scheduled jobs",
+            family=FAMILY,
+            parameters=[FORCE_TLS, LIBRARIES, *LOGGED],
+            **common,
+        ).name
+        self.register_outputs({})
+
+
+class Created(pulumi.ComponentResource):
+    """A database instance of our own: encrypted, private, backed up, TLS alone, its log kept."""
+
+    arn: pulumi.Output[str]
+    host: pulumi.Output[str]
+    port: pulumi.Output[int]
+    key: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        names: Names,
+        database: DatabasePlan,
+        *,
+        groups: Groups,
+        security_group: pulumi.Input[str],
+        key: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pgdrill:ground:Created", name, None, opts)
+        common: Any = {"region": names.region, "tags": tags(settings, database.instance)}
+        # RDS would make the group itself, without key and retention.
+        log = aws.cloudwatch.LogGroup(
+            name,
+            name=names.database_logs(database.instance),
+            retention_in_days=LOG_DAYS,
+            kms_key_id=key,
+            opts=pulumi.ResourceOptions(parent=self),
+            **common,
+        )
+        backup, maintenance = windows(settings.points, settings.objectives.usable_after)
+        made = aws.rds.Instance(
+            name,
+            identifier=database.instance,
+            engine=ENGINE,
+            # The major version; RDS keeps the minor one up to date.
+            engine_version=VERSION,
+            auto_minor_version_upgrade=True,
+            engine_lifecycle_support="open-source-rds-extended-support-disabled",
+            instance_class=database.instance_class,
+            multi_az=database.multi_az,
+            storage_type="gp3",
+            allocated_storage=database.storage_gb,
+            storage_encrypted=True,
+            kms_key_id=key,
+            db_subnet_group_name=groups.subnet_group,
+            parameter_group_name=groups.parameter_group,
+            vpc_security_group_ids=[security_group],
+            publicly_accessible=False,
+            port=database.port,
+            **_master(database, names),
+            backup_retention_period=settings.points.pitr.days,
+            backup_window=backup,
+            maintenance_window=maintenance,
+            enabled_cloudwatch_logs_exports=["postgresql"],
+            copy_tags_to_snapshot=True,
+            # What changes waits for the maintenance window.
+            apply_immediately=False,
+            deletion_protection=settings.protect,
+            delete_automated_backups=not settings.protect,
+            skip_final_snapshot=not settings.protect,
+            final_snapshot_identifier=f"{database.instance}-final" if settings.protect else None,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[log]),
+            **common,
+        )
+        self.arn, self.host, self.port = made.arn, made.address, made.port
+        self.key = pulumi.Output.from_input(key)
+        self.register_outputs({"arn": self.arn, "host": self.host, "port": self.port})
+
+
+class Adopted:
+    """A database instance that was there before. It is looked at, and is no resource of this program."""
+
+    def __init__(self, database: DatabasePlan, names: Names) -> None:
+        found = aws.rds.get_instance_output(db_instance_identifier=database.instance, region=names.region)
+        self.arn: pulumi.Output[str] = found.db_instance_arn
+        self.key: pulumi.Output[str] = found.kms_key_id
+        self.host: pulumi.Output[str] = found.address
+        self.port: pulumi.Output[int] = found.port
+        self.subnet_group: pulumi.Output[str] = found.db_subnet_group
+        self.security_groups: pulumi.Output[list[str]] = found.vpc_security_groups
+        self.parameter_group: pulumi.Output[str] = found.db_parameter_groups.apply(lambda groups: groups[0])
+
+
+def _master(database: DatabasePlan, names: Names) -> dict[str, Any]:
+    """Return the arguments that give the master user; the password is write-only, so RDS's answers never hold it.
+
+    A new version of the entry is a new version of the password at the next `pulumi up`.
+    """
+    entry = aws.secretsmanager.get_secret_version_output(
+        secret_id=database.master_secret, region=names.region
+    )
+    content = entry.secret_string.apply(json.loads)
+    return {
+        "username": pulumi.Output.unsecret(content.apply(lambda of: str(of["username"]))),
+        "password_wo": pulumi.Output.secret(content.apply(lambda of: str(of["password"]))),
+        "password_wo_version": entry.version_id.apply(
+            lambda version: int(sha256(version.encode()).hexdigest()[:7], 16)
+        ),
+    }
+
+
+def windows(points: Points, usable_after: timedelta) -> tuple[str, str]:
+    """Return a backup window of each day and a maintenance window of a week, clear of each other and of slots.
+
+    Raises:
+        PlanError: between slots there is no half hour left.
+    """
+    begins = [quarter * QUARTER for quarter in range(DAY // QUARTER)]
+    clear = [begin for begin in begins if _clear(points, usable_after, begin)]
+    backup = min(clear, key=lambda begin: abs(begin - BACKUP_AT), default=None)
+    rest = [begin for begin in clear if backup is not None and abs(begin - backup) >= WINDOW]
+    maintenance = min(rest, key=lambda begin: abs(begin - MAINTENANCE_AT), default=None)
+    if backup is None or maintenance is None:
+        raise PlanError(
+            f"points.every {points.every} leaves RDS no half hour for its own backup, {usable_after} after a slot",
+            hint="take points less often, or let objectives.usable_after be shorter",
+        )
+    weekly = f"{_WEEKDAY}:{_clock(maintenance)}-{_WEEKDAY}:{_clock(maintenance + WINDOW)}"
+    return f"{_clock(backup)}-{_clock(backup + WINDOW)}", weekly
+
+
+def _clear(points: Points, usable_after: timedelta, begin: timedelta) -> bool:
+    """Tell whether the half hour from `begin` on ends today and meets no slot, nor the snapshot made at one."""
+    since = (begin - points.offset) % points.every
+    return begin + WINDOW < DAY and since >= usable_after and since + WINDOW <= points.every
+
+
+def _clock(moment: timedelta) -> str:
+    minutes = moment // timedelta(minutes=1)
+    return f"{minutes // 60:02}:{minutes % 60:02}"
