@@ -39,6 +39,7 @@ docs: setup ## write anew the documents that are made from the code
 	@$(BIN)/pgdrill check docs > docs/checks.md
 	@$(BIN)/pgdrill evidence schema > docs/schema/evidence-v1.json
 	@$(BIN)/pgdrill plan schema > docs/schema/plan.json
+	@PYTHONPATH=infra $(BIN)/python -m tests.infra.pictures
 	@$(BIN)/python -m tests.lab.matrix_methods
 
 zips: setup ## build the zips that functions run from, into dist/
