@@ -1,6 +1,7 @@
 """`pgdrill evidence`: list, show and open what drills proved, and see that nothing of it was changed."""
 
 import webbrowser
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +13,18 @@ from pgdrill.cli.context import (
     DatabaseOption,
     JsonOption,
     PlanOption,
+    clock,
     open_cell,
     out,
     print_json,
     print_table,
 )
+from pgdrill.compliance import matrix, matrix_table
+from pgdrill.errors import PlanError
 from pgdrill.evidence import archive, record, terminal
 from pgdrill.evidence.junit import drill_junit
+
+DAYS = ["%Y-%m-%d"]
 
 app = typer.Typer(help="What past drills proved: records, reports, and their chain.", no_args_is_help=True)
 
@@ -97,6 +103,53 @@ def verify(
     else:
         out.print(terminal.chains(breaks))
     return int(any(breaks.values()))
+
+
+@app.command("matrix")
+def show_matrix(
+    plan: PlanOption = DEFAULT_PLAN,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            formats=DAYS,
+            help="First day, in UTC.  [default: a year before --until]",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until",
+            formats=DAYS,
+            help="The day after the last, in UTC.  [default: now]",
+            show_default=False,
+        ),
+    ] = None,
+    where: CellOption = "primary",
+    html: Annotated[Path | None, typer.Option("--html", help="Also write it as a page to this file.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show what the evidence of a period shows for MAS, DORA, SOC 2 and ISO 27001, clause by clause.
+
+    Exit status: 0 all shown, 1 the evidence shows the contrary somewhere, 3 there are gaps.
+    """
+    end = until.replace(tzinfo=UTC) if until else clock().now
+    begin = since.replace(tzinfo=UTC) if since else end - timedelta(days=365)
+    if begin >= end:
+        raise PlanError(
+            f"the period from {begin:%Y-%m-%d} to {end:%Y-%m-%d} is empty", hint="give --since before --until"
+        )
+    cell = open_cell(plan, where)
+    made = matrix.matrix(matrix.read(cell.store, cell.plan, begin, end))
+    if html:
+        html.write_text(matrix.page(made), encoding="utf-8")
+    if as_json:
+        print_json(made)
+    else:
+        print_table(matrix_table.table(made))
+        out.print(matrix_table.summary(made))
+    return made.verdict.exit_status
 
 
 @app.command()

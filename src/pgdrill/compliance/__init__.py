@@ -1,0 +1,1 @@
+"""What the evidence of a period shows against the clauses that ask for tested backups."""
