@@ -59,7 +59,7 @@ def apply(_: Rds) -> None:
     own = SimpleNamespace(
         ZipFile=Unpacked, BadZipFile=zipfile.BadZipFile, LargeFileError=zipfile.LargeZipFile
     )
-    lambda_runtime.zipfile = own  # type: ignore[attr-defined] # what of the module the emulator uses
+    vars(lambda_runtime)["zipfile"] = own  # what of the module the emulator uses
     amend(lambda_runtime, "_PYTHON_WORKER_SCRIPT", _OLD_END, _END.format(mark=MARK))
     graft(
         lambda_runtime.Worker,

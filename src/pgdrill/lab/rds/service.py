@@ -187,7 +187,7 @@ class Rds:
         return instance.identifier
 
     def snapshot_directory(self, region: str, identifier: str) -> Path:
-        """Return the base backup of a snapshot, as it lies on disk.
+        """Return the base backup of a snapshot, as it lies on disk; its files are its own from then on.
 
         Raises:
             NotRunnable: no such snapshot, or it is not complete.
@@ -198,7 +198,9 @@ class Rds:
             raise NotRunnable(
                 f"no available snapshot {identifier!r} in {region}", hint="list them with: pgdrill lab status"
             )
-        return self._state.base(snapshot)
+        base = self._state.base(snapshot)
+        copies.unshare(base)
+        return base
 
     def archive_directory(self, region: str, instance_identifier: str) -> Path:
         """Return where an instance's write-ahead log is archived.
