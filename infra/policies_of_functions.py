@@ -74,23 +74,19 @@ def files(scope: Scope, *, read: tuple[str, ...] = (), write: tuple[str, ...] = 
 
     S3 answers that an object is not there only to who may list the bucket; that question carries no prefix.
     """
-    bucket = f"arn:aws:s3:::{scope.evidence}"
-    seen = ("plan", *sorted({*read}))
     through = via("s3", scope.region)
     statements = [
-        allow("Read", "s3:GetObject", scope.objects(*seen)),
-        allow(
-            "List",
-            "s3:ListBucket",
-            bucket,
-            StringLikeIfExists={"s3:prefix": [f"{prefix}/*" for prefix in seen]},
-        ),
-        allow("Unlock", "kms:Decrypt", scope.storage_key, StringEquals=through),
+        allow("Read", "s3:GetObject", scope.objects("plan", *read)),
+        allow("Decrypt", "kms:Decrypt", scope.storage_key, StringEquals=through),
     ]
+    if read:
+        below = {"s3:prefix": [f"{prefix}/*" for prefix in read]}
+        bucket = f"arn:aws:s3:::{scope.evidence}"
+        statements.append(allow("List", "s3:ListBucket", bucket, StringLikeIfExists=below))
     if write:
         statements += [
-            allow("Write", "s3:PutObject", scope.objects(*sorted(write))),
-            allow("Lock", "kms:GenerateDataKey", scope.storage_key, StringEquals=through),
+            allow("Write", "s3:PutObject", scope.objects(*write)),
+            allow("Encrypt", "kms:GenerateDataKey", scope.storage_key, StringEquals=through),
         ]
     return statements
 
@@ -189,7 +185,7 @@ def logs_in(scope: Scope) -> list[Statement]:
 
 
 def beat(scope: Scope) -> list[Statement]:
-    return [*logs_in(scope), *files(scope, read=("witness",), write=("witness",))]
+    return [*logs_in(scope), *files(scope, write=("witness",))]
 
 
 def seal(scope: Scope) -> list[Statement]:
@@ -199,8 +195,7 @@ def seal(scope: Scope) -> list[Statement]:
 def take(scope: Scope) -> list[Statement]:
     carried = {"aws:RequestTag/PgDrillRole": "point", "aws:RequestTag/PgDrillSuffix": scope.suffix}
     return [
-        sees_production(scope),
-        allow("LookAtPoints", "rds:DescribeDBSnapshots", scope.points),
+        *gathers(scope),
         allow(
             "Take",
             "rds:CreateDBSnapshot",
@@ -209,7 +204,7 @@ def take(scope: Scope) -> list[Statement]:
         ),
         allow("TagPoints", "rds:AddTagsToResource", scope.points, StringEquals=carried),
         allow("LookAtKeys", "kms:DescribeKey", scope.sources),
-        *files(scope, read=("seals",)),
+        *files(scope, read=INVENTORY, write=("inventory",)),
     ]
 
 
@@ -217,7 +212,7 @@ def retain(scope: Scope) -> list[Statement]:
     return [
         *gathers(scope),
         deletes_points(scope),
-        *files(scope, read=INVENTORY, write=("inventory",)),
+        *files(scope, read=INVENTORY),
     ]
 
 
@@ -242,7 +237,6 @@ def export(scope: Scope) -> list[Statement]:
     archive = f"arn:aws:s3:::{scope.archive}"
     return [
         sees_snapshots(scope),
-        sees_production(scope),
         sees_exports(),
         allow("Export", "rds:StartExportTask", scope.points),
         allow(
@@ -272,7 +266,7 @@ def choose(scope: Scope) -> list[Statement]:
         sees_snapshots(scope),
         sees_backups(),
         deletes_leases(scope),
-        *files(scope, read=("drills", "evidence", "skipped"), write=("drills", "skipped")),
+        *files(scope, read=("evidence",), write=("drills", "skipped")),
     ]
 
 
@@ -300,7 +294,7 @@ def restore(scope: Scope) -> list[Statement]:
         ),
         allow("TagTemporary", "rds:AddTagsToResource", scope.temporary, StringEquals=as_a_drill),
         grants(scope, scope.restored_keys),
-        *files(scope, read=("drills",), write=("drills",)),
+        *files(scope, write=("drills",)),
     ]
     if scope.is_primary:
         statements.append(
@@ -316,7 +310,7 @@ def restore(scope: Scope) -> list[Statement]:
 
 
 def observe(scope: Scope) -> list[Statement]:
-    return [sees_temporary(scope), *files(scope, read=("drills",), write=("drills",))]
+    return [sees_temporary(scope), *files(scope, write=("drills",))]
 
 
 def unlock(scope: Scope) -> list[Statement]:
@@ -324,7 +318,7 @@ def unlock(scope: Scope) -> list[Statement]:
         sees_temporary(scope),
         derives(scope),
         allow("SetPassword", "rds:ModifyDBInstance", scope.temporary, StringEquals=leased()),
-        *files(scope, read=("drills",), write=("drills",)),
+        *files(scope, write=("drills",)),
     ]
 
 
@@ -341,8 +335,8 @@ def judge(scope: Scope) -> list[Statement]:
         signs(scope),
         *files(
             scope,
-            read=("drills", "evidence", "exports", "references", "seals", "skipped", "witness"),
-            write=("drills", "evidence", "references"),
+            read=("drills", "evidence", "references", "seals", "skipped", "witness"),
+            write=("drills", "evidence", "exports", "references"),
         ),
     ]
 
@@ -353,7 +347,7 @@ def destroy(scope: Scope) -> list[Statement]:
         sees_backups(),
         deletes_leases(scope),
         signs(scope),
-        *files(scope, read=("drills", "evidence"), write=("drills", "evidence")),
+        *files(scope, read=("evidence",), write=("drills", "evidence")),
     ]
 
 
@@ -369,7 +363,7 @@ def confront(scope: Scope) -> list[Statement]:
         derives(scope),
         allow("ReadArchive", "s3:GetObject", f"{archive}/*"),
         allow("ListArchive", "s3:ListBucket", archive),
-        *files(scope, read=("drills", "evidence", "exports", "seals"), write=("drills", "exports")),
+        *files(scope, write=("drills",)),
     ]
 
 
