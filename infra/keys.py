@@ -16,7 +16,7 @@ from tagging import tags
 Policy = dict[str, Any]
 
 # Who derives passwords and who signs. No policy of IAM can give that to anybody else.
-DERIVE = ("unlock", "examine")
+DERIVE = ("unlock", "examine", "confront")
 SIGN = ("judge", "destroy")
 WAITING_DAYS = 7  # the least that KMS allows
 WAITING_DAYS_PROTECTED = 30  # the most

@@ -142,18 +142,22 @@ def deletes_leases(scope: Scope) -> Statement:
     return allow("DeleteTemporary", "rds:DeleteDBInstance", scope.temporary, StringEquals=leased())
 
 
-def grants(scope: Scope, keys: tuple[str, ...], *regions: str) -> Statement:
+def grants(scope: Scope, keys: tuple[str, ...], *regions: str) -> list[Statement]:
     """Let RDS use keys in the role's name: it makes grants of its own, and nobody else can be granted anything.
 
     Source: RDS User Guide, "AWS KMS key management".
     """
-    return allow(
-        "LetRdsUseKeys",
-        ["kms:CreateGrant", "kms:DescribeKey"],
-        keys,
-        StringEquals=via("rds", *(regions or (scope.region,))),
-        BoolIfExists={"kms:GrantIsForAWSResource": "true"},
-    )
+    through = via("rds", *(regions or (scope.region,)))
+    return [
+        allow(
+            "LetRdsUseKeys",
+            "kms:CreateGrant",
+            keys,
+            StringEquals=through,
+            Bool={"kms:GrantIsForAWSResource": "true"},
+        ),
+        allow("LetRdsSeeKeys", "kms:DescribeKey", keys, StringEquals=through),
+    ]
 
 
 def derives(scope: Scope) -> Statement:
@@ -228,7 +232,7 @@ def copy(scope: Scope) -> list[Statement]:
         ),
         allow("TagPoints", "rds:AddTagsToResource", scope.points, StringEquals=carried),
         deletes_points(scope),
-        grants(scope, (scope.storage_key, *scope.sources), scope.primary, scope.dr),
+        *grants(scope, (scope.storage_key, *scope.sources), scope.primary, scope.dr),
         *files(scope, read=INVENTORY, write=("inventory",)),
     ]
 
@@ -245,7 +249,7 @@ def export(scope: Scope) -> list[Statement]:
             scope.export_role,
             StringEquals={"iam:PassedToService": "export.rds.amazonaws.com"},
         ),
-        grants(scope, (scope.storage_key,)),
+        *grants(scope, (scope.storage_key,)),
         allow("ReadArchive", "s3:GetObject", f"{archive}/*"),
         allow("ListArchive", "s3:ListBucket", archive),
         *files(scope, read=("exports", "seals"), write=("exports",)),
@@ -293,7 +297,7 @@ def restore(scope: Scope) -> list[Statement]:
             Bool={"rds:PubliclyAccessible": "false"},
         ),
         allow("TagTemporary", "rds:AddTagsToResource", scope.temporary, StringEquals=as_a_drill),
-        grants(scope, scope.restored_keys),
+        *grants(scope, scope.restored_keys),
         *files(scope, write=("drills",)),
     ]
     if scope.is_primary:
