@@ -3,6 +3,7 @@
 `pulumi up` runs it against AWS, `pgdrill lab deploy` against a lab. What it makes follows from the settings alone.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pulumi
@@ -16,6 +17,8 @@ from outputs import outputs
 from pgdrill.build import zips
 
 settings = configuration.load(pulumi.Config("pgdrill").require_object(configuration.KEY))
+# A plan that cannot work is an error of the preview.
+configuration.hold(settings, datetime.now(UTC))
 account = aws.get_caller_identity().account_id
 bundle = Path(settings.ca_bundle) if settings.ca_bundle else zips.BUNDLE
 packages = {

@@ -1,7 +1,6 @@
 """The databases: made here, or found and never touched. And the groups that any instance of a network is made with."""
 
 import json
-from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -9,17 +8,13 @@ import pulumi
 import pulumi_aws as aws
 
 from naming import Names
-from pgdrill.errors import PlanError
-from pgdrill.plan import DatabasePlan, Points
+from pgdrill.plan import DatabasePlan
 from settings import Settings
 from tagging import tags
+from windows import windows
 
 ENGINE, VERSION, FAMILY = "postgres", "15", "postgres15"
 LOG_DAYS = 90
-DAY, QUARTER, WINDOW = timedelta(days=1), timedelta(minutes=15), timedelta(minutes=30)
-# When a backup and maintenance disturb least: night in the default regions.
-BACKUP_AT, MAINTENANCE_AT = timedelta(hours=18), timedelta(hours=20)
-_WEEKDAY = "sun"
 # Static parameters take effect at a reboot; said so, or every preview would want to change them.
 # Source: RDS User Guide, "Requiring an SSL connection to a PostgreSQL DB instance".
 FORCE_TLS: Any = {"name": "rds.force_ssl", "value": "1", "apply_method": "pending-reboot"}
@@ -172,34 +167,3 @@ def _master(database: DatabasePlan, names: Names) -> dict[str, Any]:
             lambda version: int(sha256(version.encode()).hexdigest()[:7], 16)
         ),
     }
-
-
-def windows(points: Points, usable_after: timedelta) -> tuple[str, str]:
-    """Return a backup window of each day and a maintenance window of a week, clear of each other and of slots.
-
-    Raises:
-        PlanError: between slots there is no half hour left.
-    """
-    begins = [quarter * QUARTER for quarter in range(DAY // QUARTER)]
-    clear = [begin for begin in begins if _clear(points, usable_after, begin)]
-    backup = min(clear, key=lambda begin: abs(begin - BACKUP_AT), default=None)
-    rest = [begin for begin in clear if backup is not None and abs(begin - backup) >= WINDOW]
-    maintenance = min(rest, key=lambda begin: abs(begin - MAINTENANCE_AT), default=None)
-    if backup is None or maintenance is None:
-        raise PlanError(
-            f"points.every {points.every} leaves RDS no half hour for its own backup, {usable_after} after a slot",
-            hint="take points less often, or let objectives.usable_after be shorter",
-        )
-    weekly = f"{_WEEKDAY}:{_clock(maintenance)}-{_WEEKDAY}:{_clock(maintenance + WINDOW)}"
-    return f"{_clock(backup)}-{_clock(backup + WINDOW)}", weekly
-
-
-def _clear(points: Points, usable_after: timedelta, begin: timedelta) -> bool:
-    """Tell whether the half hour from `begin` on ends today and meets no slot, nor the snapshot made at one."""
-    since = (begin - points.offset) % points.every
-    return begin + WINDOW < DAY and since >= usable_after and since + WINDOW <= points.every
-
-
-def _clock(moment: timedelta) -> str:
-    minutes = moment // timedelta(minutes=1)
-    return f"{minutes // 60:02}:{minutes % 60:02}"

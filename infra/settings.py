@@ -7,6 +7,7 @@ regions it becomes the Plan that the functions read.
 import ipaddress
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -24,13 +25,17 @@ from pgdrill.plan import (
     Exports,
     Notify,
     Objectives,
+    Place,
     Plan,
     Points,
     Stack,
     Tags,
     problems,
 )
+from pgdrill.planning import solver
+from pgdrill.planning.obstacle import Severity
 from pgdrill.sections import Section
+from windows import windows
 
 KEY = "plan"  # of Pulumi's configuration: `pgdrill:plan`
 
@@ -154,6 +159,8 @@ class Settings(Section):
             raise ValueError("primary.network is that of an adopted database; a created one gets its own")
         for database in self.databases:
             self._complete(database)
+        if self.created:
+            windows(self.points, self.objectives.usable_after)
         return self
 
     def _complete(self, database: DatabasePlan) -> None:
@@ -200,6 +207,38 @@ def load(content: JSON) -> Settings:
             f"pgdrill:{KEY} is not valid: {'; '.join(problems(error))}",
             hint="correct the keys named above; docs/deploy.md lists them all",
         ) from error
+
+
+def hold(settings: Settings, now: datetime) -> None:
+    """Hold the plan that would be deployed against itself and what AWS documents, as `pgdrill plan check` does.
+
+    Raises:
+        PlanError: it cannot work; the message names every key and value, the hint every remedy.
+    """
+    plan = plan_of(settings, _stand_in(settings.primary.region), _stand_in(settings.dr.region))
+    errors = [found for found in solver.solve(plan, now) if found.severity is Severity.ERROR]
+    if errors:
+        raise PlanError(
+            f"pgdrill:{KEY} cannot work: "
+            + "; ".join(f"{one.key} = {one.value}: {one.what}" for one in errors),
+            hint="; ".join(one.remedy for one in errors),
+        )
+
+
+def _stand_in(region: str) -> Placed:
+    """Return a place before there is one; what the solver looks at is the region alone."""
+    place = Place(subnet_group="-", security_groups=("-",), parameter_group="-")
+    return Placed(
+        cell=CellPlan(
+            region=region,
+            evidence_bucket="-",
+            archive_bucket="-",
+            export_role="-",
+            mac_key="-",
+            storage_key="-",
+            place=place,
+        )
+    )
 
 
 def plan_of(settings: Settings, primary: Placed, dr: Placed) -> Plan:
