@@ -224,17 +224,32 @@ def judge(drill: Drill, cell: Cell, clock: Clock) -> Drill:
 
 
 def destroy(drill: Drill, cell: Cell, clock: Clock) -> Drill:
-    """Delete the temporary instance, and ask until RDS says that there is none."""
+    """Delete the temporary instance, and ask until RDS says that there is none.
+
+    RDS deletes nothing that is still being made, which takes hours: it is asked for as long as the lease lasts.
+
+    Raises:
+        Unavailable: the lease is over, and the instance is left to the reaper.
+    """
     if drill.held is None:
         return drill.to(Step.DONE)
     if not isinstance(drill.held, Lease):
         raise TypeError("a recovered instance is never deleted")
     asked_at = drill.delete_asked_at or clock.now
-    if not cell.rds.delete(drill.held):
+    if not _deleted(drill.held, cell, clock):
         return drill.to(Step.DESTROY, wait=_wait(clock.now - asked_at), delete_asked_at=asked_at)
     gone = drill.to(Step.DONE, delete_asked_at=asked_at, stages=drill.at(Stage.GONE, clock.at()))
     outcome.keep_teardown(gone, cell)
     return gone
+
+
+def _deleted(lease: Lease, cell: Cell, clock: Clock) -> bool:
+    try:
+        return cell.rds.delete(lease)
+    except Unavailable:
+        if clock.now > lease.expires_at:
+            raise
+        return False
 
 
 STEPS: dict[Step, Callable[[Drill, Cell, Clock], Drill]] = {
