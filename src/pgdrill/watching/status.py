@@ -1,0 +1,190 @@
+"""What could be recovered right now: per database, from what, to when, how fast, and proved when.
+
+`look` asks RDS and the stores of both cells, and takes a cell that does not answer for unknown, never for well; all
+else is pure.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from statistics import median
+from typing import NamedTuple
+
+from pgdrill.cell import Cell
+from pgdrill.errors import DrillError
+from pgdrill.evidence import archive
+from pgdrill.evidence.record import Summary
+from pgdrill.evidence.wording import duration, moment
+from pgdrill.model import Model, Moment, PointKind, Verdict, worst
+from pgdrill.plan import DatabasePlan, Plan
+from pgdrill.points import choice
+from pgdrill.watching.forecast import Forecast, forecast
+
+REMEMBERED = 200
+# How many of the last passed drills say how fast a recovery is.
+RECENT = 5
+# A drill that is a little late is not overdue.
+ALLOWANCE = 1.5
+
+
+class Kind(StrEnum):
+    MOMENT = "moment"
+    SNAPSHOT = "snapshot"
+    COPY = "copy"
+
+
+class Way(Model):
+    """One way back. `recovers_to` is the newest data it gives; `since` the oldest moment, of the PITR window alone.
+
+    `expected` is the median of the last passed drills in seconds, `proved_at` when the last of them began; None where
+    none passed. `last` is the verdict of the last drill of this kind, whatever it was.
+    """
+
+    kind: Kind
+    region: str
+    point: str
+    recovers_to: Moment
+    since: Moment | None = None
+    expected: float | None = None
+    proved_at: Moment | None = None
+    last: Verdict = Verdict.NOT_ASKED
+
+
+class Standing(Model):
+    """How one database stands. `reasons` say why it is not better than its verdict."""
+
+    database: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    ways: tuple[Way, ...]
+    forecast: Forecast
+
+
+class Reason(NamedTuple):
+    verdict: Verdict
+    says: str
+
+
+class Seen(Model):
+    """What was found out of one database; `unknown` are the questions that nobody answered."""
+
+    database: str
+    ways: tuple[Way, ...]
+    past: tuple[Summary, ...]
+    unknown: tuple[str, ...] = ()
+
+
+_KINDS = {Kind.MOMENT: PointKind.PITR, Kind.SNAPSHOT: PointKind.SNAPSHOT, Kind.COPY: PointKind.COPY}
+
+
+def look(cells: Sequence[Cell], database: DatabasePlan) -> Seen:
+    """Ask both cells, the primary first, what there is of a database."""
+    ways: list[Way] = []
+    past: dict[str, Summary] = {}
+    unknown: list[str] = []
+    for cell in cells:
+        for ask in (_newest, _window, _drills):
+            try:
+                for found in ask(cell, database):
+                    if isinstance(found, Way):
+                        ways.append(found)
+                    else:
+                        past[found.drill] = found  # each cell comes to hold the other's evidence as well
+            except DrillError as error:
+                unknown.append(f"{_ASKED[ask]} in {cell.place.region}: {error.message}")
+    summaries = sorted(past.values(), key=lambda one: one.drill)
+    return Seen(database=database.name, ways=tuple(ways), past=tuple(summaries), unknown=tuple(unknown))
+
+
+def _newest(cell: Cell, database: DatabasePlan) -> list[Way]:
+    points = choice.usable(cell, database)
+    if not points:
+        return []
+    newest = max(points, key=lambda point: point.recovers_to)
+    kind = Kind.COPY if cell.place == cell.plan.dr else Kind.SNAPSHOT
+    return [Way(kind=kind, region=cell.place.region, point=newest.id, recovers_to=newest.recovers_to)]
+
+
+def _window(cell: Cell, database: DatabasePlan) -> list[Way]:
+    window = cell.rds.window(database.instance) if cell.place == cell.plan.primary else None
+    if window is None:
+        return []
+    since, until = window
+    region = cell.place.region
+    return [Way(kind=Kind.MOMENT, region=region, point="restorable", recovers_to=until, since=since)]
+
+
+def _drills(cell: Cell, database: DatabasePlan) -> list[Summary]:
+    return archive.history(cell.store, database.name, most=REMEMBERED)
+
+
+_ASKED = {_newest: "the points", _window: "the PITR window", _drills: "the drills"}
+
+
+def standing(seen: Seen, plan: Plan, now: datetime) -> Standing:
+    """Judge what was seen: a database stands well when it could be recovered now, within its objectives, as proved."""
+    ways = tuple(
+        _proved(way, seen.past) for way in sorted(seen.ways, key=lambda way: way.recovers_to, reverse=True)
+    )
+    judged = list(_judged(seen, ways, plan, now))
+    return Standing(
+        database=seen.database,
+        verdict=worst([reason.verdict for reason in judged] or [Verdict.PASSED]),
+        reasons=tuple(reason.says for reason in judged),
+        ways=ways,
+        forecast=forecast(seen.past, plan.objectives.rto.total_seconds(), now),
+    )
+
+
+def _proved(way: Way, past: Sequence[Summary]) -> Way:
+    of_kind = [one for one in past if one.kind is _KINDS[way.kind]]
+    passed = [one for one in of_kind if one.verdict is Verdict.PASSED]
+    times = [one.rto_usable for one in passed[-RECENT:] if one.rto_usable is not None]
+    return way.model_copy(
+        update={
+            "expected": median(times) if times else None,
+            "proved_at": passed[-1].started_at if passed else None,
+            "last": of_kind[-1].verdict if of_kind else Verdict.NOT_ASKED,
+        }
+    )
+
+
+def _judged(seen: Seen, ways: Sequence[Way], plan: Plan, now: datetime) -> Iterator[Reason]:
+    rto, rpo = plan.objectives.rto.total_seconds(), plan.objectives.rpo.total_seconds()
+    for unknown in seen.unknown:
+        yield Reason(Verdict.INCONCLUSIVE, f"nobody could tell {unknown}")
+    if not ways:
+        what = Verdict.INCONCLUSIVE if seen.unknown else Verdict.FAILED
+        yield Reason(what, "there is nothing to recover from")
+        return
+    lost = (now - ways[0].recovers_to).total_seconds()
+    if lost > rpo:
+        says = f"the newest data to recover is {duration(lost)} old, objective {duration(rpo)}"
+        yield Reason(Verdict.FAILED, says)
+    yield from _tested(seen, plan.drill.every, now, copies=False)
+    yield from _tested(seen, plan.drill.dr_every, now, copies=True)
+    for way in ways:
+        if way.expected is not None and way.expected > rto:
+            says = f"a recovery from the {way.kind} takes {duration(way.expected)}, objective {duration(rto)}"
+            yield Reason(Verdict.FAILED, says)
+    if not seen.unknown and all(way.kind is not Kind.COPY for way in ways):
+        says = f"there is no copy in {plan.dr.region}: the loss of {plan.primary.region} would be final"
+        yield Reason(Verdict.FAILED, says)
+
+
+def _tested(seen: Seen, every: timedelta, now: datetime, *, copies: bool) -> Iterator[Reason]:
+    """Say what is wrong with the drills of copies, or with those in the primary region."""
+    what = "drill of a copy" if copies else "drill"
+    drills = [one for one in seen.past if (one.kind is PointKind.COPY) == copies]
+    if not drills:
+        yield Reason(Verdict.INCONCLUSIVE, f"no {what} has been made")
+        return
+    last = drills[-1]
+    if last.verdict is not Verdict.PASSED:
+        how = "failed" if last.verdict is Verdict.FAILED else "came to no conclusion"
+        yield Reason(last.verdict, f"the last {what}, {last.drill}, {how}: {last.reason}")
+    since = now - last.started_at
+    if since > every * ALLOWANCE:
+        ago, due = duration(since.total_seconds()), duration(every.total_seconds())
+        says = f"the last {what} was on {moment(last.started_at)}, {ago} ago, and one is due every {due}"
+        yield Reason(Verdict.INCONCLUSIVE, says)

@@ -1,0 +1,166 @@
+"""The status: well only where a recovery is possible now, within its objectives, and proved lately; else why not."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pgdrill.cli import app
+from pgdrill.errors import Unavailable
+from pgdrill.evidence import archive
+from pgdrill.evidence.record import Summary
+from pgdrill.model import PointKind, Rto, Verdict
+from pgdrill.watching import status
+from pgdrill.watching.status import Kind, Seen, Way
+from tests.unit.evidence.drills import START, Shelf, damaged, drilled
+from tests.unit.plans import plan
+
+NOW = START + timedelta(days=1)
+PLAN = plan()
+
+
+def ways() -> dict[Kind, Way]:
+    ago = {Kind.MOMENT: 5, Kind.SNAPSHOT: 180, Kind.COPY: 240}
+    regions = {Kind.COPY: "ap-northeast-1"}
+    return {
+        kind: Way(
+            kind=kind,
+            region=regions.get(kind, "ap-southeast-1"),
+            point="a-point",
+            recovers_to=NOW - timedelta(minutes=minutes),
+        )
+        for kind, minutes in ago.items()
+    }
+
+
+def of_copy(**changes: Any) -> Summary:
+    point = drilled().point.model_copy(update={"kind": PointKind.COPY, "region": "ap-northeast-1"})
+    return Summary.of(drilled(6, point=point, **changes))
+
+
+def seen(**changes: Any) -> Seen:
+    told: dict[str, Any] = {
+        "database": "shop",
+        "ways": tuple(ways().values()),
+        "past": (of_copy(), Summary.of(drilled(7))),
+    }
+    return Seen.model_validate(told | changes)
+
+
+def test_a_database_that_was_drilled_lately_and_has_points_in_both_regions_stands_well() -> None:
+    made = status.standing(seen(), PLAN, NOW)
+    assert made.verdict is Verdict.PASSED
+    assert made.reasons == ()
+    assert [way.kind for way in made.ways] == [Kind.MOMENT, Kind.SNAPSHOT, Kind.COPY]
+    snapshot = made.ways[1]
+    assert (snapshot.expected, snapshot.proved_at, snapshot.last) == (15.3, START, Verdict.PASSED)
+    assert made.ways[0].last is Verdict.NOT_ASKED
+
+
+def test_nothing_to_recover_from_is_the_worst_there_is() -> None:
+    made = status.standing(seen(ways=()), PLAN, NOW)
+    assert made.verdict is Verdict.FAILED
+    assert made.reasons == ("there is nothing to recover from",)
+
+
+def test_a_region_that_does_not_answer_is_unknown_and_never_well() -> None:
+    made = status.standing(seen(unknown=("the points in ap-southeast-1: no answer",)), PLAN, NOW)
+    assert made.verdict is Verdict.INCONCLUSIVE
+    assert made.reasons == ("nobody could tell the points in ap-southeast-1: no answer",)
+
+
+def test_nothing_found_where_nobody_answered_is_unknown_too() -> None:
+    made = status.standing(seen(ways=(), unknown=("the points: no answer",)), PLAN, NOW)
+    assert made.verdict is Verdict.INCONCLUSIVE
+
+
+def test_data_older_than_the_objective_is_told_with_its_age() -> None:
+    old = ways()[Kind.COPY].model_copy(update={"recovers_to": NOW - timedelta(hours=9)})
+    made = status.standing(seen(ways=(old,)), PLAN, NOW)
+    assert made.verdict is Verdict.FAILED
+    assert made.reasons == ("the newest data to recover is 9 h old, objective 7 h",)
+
+
+def test_a_failed_drill_is_told_with_its_reason() -> None:
+    bad = Summary.of(damaged(drill="20261123t010000z-shop"))
+    made = status.standing(seen(past=(of_copy(), Summary.of(drilled(7)), bad)), PLAN, NOW)
+    assert made.verdict is Verdict.FAILED
+    assert made.reasons == (f"the last drill, 20261123t010000z-shop, failed: {bad.reason}",)
+
+
+def test_a_drill_that_is_overdue_proves_nothing_any_more() -> None:
+    later = NOW + timedelta(days=11)
+    fresh = tuple(way.model_copy(update={"recovers_to": later}) for way in ways().values())
+    made = status.standing(seen(ways=fresh), PLAN, later)
+    assert made.verdict is Verdict.INCONCLUSIVE
+    assert made.reasons == (
+        "the last drill was on 2026-11-22 06:05:00 UTC, 12 d ago, and one is due every 7 d",
+    )
+
+
+def test_no_drill_at_all_is_not_proved() -> None:
+    made = status.standing(seen(past=()), PLAN, NOW)
+    assert made.verdict is Verdict.INCONCLUSIVE
+    assert made.reasons == ("no drill has been made", "no drill of a copy has been made")
+
+
+def test_no_copy_is_a_failure_since_the_region_may_be_lost() -> None:
+    here = tuple(way for way in ways().values() if way.kind is not Kind.COPY)
+    made = status.standing(seen(ways=here), PLAN, NOW)
+    assert made.verdict is Verdict.FAILED
+    assert made.reasons == ("there is no copy in ap-northeast-1: the loss of ap-southeast-1 would be final",)
+
+
+def test_a_recovery_that_takes_too_long_is_told_with_its_time() -> None:
+    slow = Summary.of(drilled(rto=Rto(usable=20000, verified=None, objective=28800)))
+    made = status.standing(seen(past=(of_copy(), slow)), PLAN, NOW)
+    assert made.verdict is Verdict.FAILED
+    assert made.reasons == ("a recovery from the snapshot takes 5 h 33 min, objective 4 h",)
+
+
+# --------------------------------------------------------------------------------------------- looking
+
+
+def refuses(*_: object) -> Any:
+    raise Unavailable("RDS did not answer", hint="ask again")
+
+
+def cell(region: str, points: Callable[..., Any], shelf: Shelf) -> Any:
+    place = PLAN.dr if region == PLAN.dr.region else PLAN.primary
+    rds = SimpleNamespace(window=lambda _: (NOW - timedelta(days=7), NOW), region=region)
+    return SimpleNamespace(plan=PLAN, place=place, rds=rds, store=shelf, points=points)
+
+
+def test_a_look_asks_both_cells_and_goes_on_where_one_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pgdrill.points.choice.usable", lambda cell, _: cell.points())
+    shelf = Shelf()
+    archive.save(shelf, drilled(1))
+    found = drilled().point
+    cells = [cell("ap-southeast-1", refuses, shelf), cell("ap-northeast-1", lambda: [found], shelf)]
+    made = status.look(cells, PLAN.databases[0])
+    assert made.unknown == ("the points in ap-southeast-1: RDS did not answer",)
+    assert {way.kind for way in made.ways} == {Kind.MOMENT, Kind.COPY}
+    assert [one.drill for one in made.past] == [drilled(1).drill]
+
+
+def test_the_command_prints_the_ways_and_ends_as_the_worst_database_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pgdrill.cli.status.Plan.load", lambda _: PLAN)
+    monkeypatch.setattr("pgdrill.cli.status.Cell.open", lambda *_: None)
+    monkeypatch.setattr("pgdrill.cli.status.clock", lambda: SimpleNamespace(now=NOW))
+    monkeypatch.setattr("pgdrill.watching.status.look", lambda *_: seen())
+    well = CliRunner().invoke(app, ["status"])
+    assert well.exit_code == 0
+    assert "✓ shop  recoverable" in well.stdout
+    assert "any moment in ap-southeast-1" in well.stdout
+    assert "5 min ago" in well.stdout
+    monkeypatch.setattr("pgdrill.watching.status.look", lambda *_: seen(ways=()))
+    ill = CliRunner().invoke(app, ["status"])
+    assert ill.exit_code == 1
+    assert "✗ shop  not recoverable as planned\n  There is nothing to recover from\n" in ill.stdout
