@@ -1,5 +1,6 @@
 """With policies enforced, a role needs every resource that its call to RDS touches, and conditions see the request."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from pgdrill.lab.lab import Lab
 from pgdrill.lab.rds import authorization
 from pgdrill.lab.rds.service import Rds
 from pgdrill.lab.record import Settings
+from tests.lab.functions import deploy, invoke
 from tests.lab.labs import MakeLab, await_snapshot, create
 from tests.lab.roles import ACCOUNT, Role, allow, deny, refusal
 
@@ -392,3 +394,58 @@ def test_a_secret_takes_its_key(lab: Lab, unbent: Lab) -> None:
         via = through("secretsmanager")
         role.may(allow("secretsmanager:GetSecretValue"), allow("kms:Decrypt", key, **via))
         assert refusal(client, "get_secret_value", SecretId="shop/pgdrill") is None
+
+
+def test_the_lab_s_http_counts_as_tls(lab: Lab, unbent: Lab) -> None:
+    """So that what AWS recommends for every bucket does not close it in the lab."""
+    for each, passes in (lab, True), (unbent, False):
+        bucket = "tls-only"
+        each.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": HOME})
+        resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        statement = deny("s3:*", resources, Bool={"aws:SecureTransport": "false"}) | {"Principal": "*"}
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        each.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+        client = Role(each, "by-tls", allow("s3:ListBucket")).client("s3")
+        assert (refusal(client, "list_objects_v2", Bucket=bucket) is None) == passes
+
+
+def test_a_session_is_known_by_its_role(lab: Lab, unbent: Lab) -> None:
+    for each, passes in (lab, True), (unbent, False):
+        role = Role(each, "known", allow("kms:GenerateMac"))
+        account = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Resource": "*"}
+        used = account | {
+            "Action": "kms:GenerateMac",
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": role.arn}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [used]})
+        kms = each.client("kms")
+        made = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC", Policy=policy)
+        mac = {"KeyId": made["KeyMetadata"]["KeyId"], "Message": b"nonce", "MacAlgorithm": "HMAC_SHA_256"}
+        assert (refusal(role.client("kms"), "generate_mac", **mac) is None) == passes
+        stranger = Role(each, "unknown", allow("kms:GenerateMac"))
+        assert refusal(stranger.client("kms"), "generate_mac", **mac) is not None
+
+
+LOOKS = """
+import boto3
+def handler(event, context):
+    return len(boto3.client("ec2").describe_subnets()["Subnets"])
+"""
+
+
+def test_a_function_s_own_code_is_told_from_its_service(lab: Lab, unbent: Lab) -> None:
+    own = f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:looks"
+    for each, refused in (lab, True), (unbent, False):
+        role = Role(
+            each,
+            "looks",
+            allow("ec2:DescribeSubnets"),
+            deny("ec2:*", ArnEquals={"lambda:SourceFunctionArn": own}),
+            service="lambda.amazonaws.com",
+        )
+        deploy(each, "looks", LOOKS, role=role.arn)
+        answer = invoke(each, "looks")
+        assert isinstance(answer, dict) == refused
+        other = Role(each, "looks-too", allow("ec2:DescribeSubnets"), service="lambda.amazonaws.com")
+        deploy(each, "looks-too", LOOKS, role=other.arn)
+        assert isinstance(invoke(each, "looks-too"), int)

@@ -1,23 +1,27 @@
 """The emulator leaves out condition keys that pgdrill's policies use, and evaluates a key's alias as a resource.
 
-AWS supplies `cloudwatch:namespace`, `events:source`, `events:detail-type` and `kms:RequestAlias`, and evaluates a call
-that names an alias on the key behind it.
+AWS supplies `cloudwatch:namespace`, `events:source`, `events:detail-type`, `kms:RequestAlias` and, for what a
+function's own code asks, `lambda:SourceFunctionArn`; evaluates a call that names an alias on the key behind it; and
+has the role, not the session, as `aws:PrincipalArn`. The lab speaks plain HTTP on loopback and counts as TLS does.
 
 Source: Service Authorization Reference, CloudWatch and EventBridge; KMS Developer Guide, "Using aliases to control
-access".
+access"; IAM User Guide, "AWS global condition context keys"; Lambda Developer Guide, "Working with Lambda execution
+environment credentials".
 """
 
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.core import iam_actions, iam_evaluator
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import kms
 
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.service import Rds
 
 Keys = dict[str, Any]
+# Whose credentials are a function's: access key -> the function's ARN, without a version.
+_functions: dict[str, str] = {}
 
 
 def apply(_: Rds) -> None:
@@ -27,6 +31,30 @@ def apply(_: Rds) -> None:
         "enforce(access_key_id, iam_action, service, region, resource_arn, service_context)",
         _on_the_key,
     )
+    graft(iam_evaluator, "_resolve_condition_key(key, ctx)", _globally)
+    graft(lambda_runtime, "execution_credentials(config)", _noting_the_function)
+
+
+def _globally(original: Function) -> Function:
+    def resolve_condition_key(key: str, ctx: iam_evaluator.EvalContext) -> Any:
+        name = key.lower()
+        if name == "aws:securetransport":
+            return "true"
+        if name == "aws:principalarn" and ":assumed-role/" in ctx.principal_arn:
+            role = ctx.principal_arn.partition(":assumed-role/")[2].partition("/")[0]
+            return f"arn:aws:iam::{ctx.principal_account}:role/{role}"
+        return original(key, ctx)
+
+    return resolve_condition_key
+
+
+def _noting_the_function(original: Function) -> Function:
+    def execution_credentials(config: dict[str, Any]) -> dict[str, str]:
+        given: dict[str, str] = original(config)
+        _functions[given["AWS_ACCESS_KEY_ID"]] = ":".join(config.get("FunctionArn", "").split(":")[:7])
+        return given
+
+    return execution_credentials
 
 
 def _supplied(original: Function) -> Function:
@@ -80,6 +108,8 @@ def _on_the_key(original: Function) -> Function:
         service_context: Keys | None = None,
     ) -> Any:
         context = dict(service_context or {})
+        if function := _functions.get(access_key_id):
+            context["lambda:SourceFunctionArn"] = function
         if iam_action.startswith("kms:") and ":alias/" in resource_arn:
             context["kms:RequestAlias"] = resource_arn.split(":", 5)[5]
             key = kms._resolve_key(resource_arn)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do

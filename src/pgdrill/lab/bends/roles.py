@@ -14,18 +14,30 @@ import boto3
 from botocore.config import Config
 from ministack import app
 from ministack.core import iam_evaluator
-from ministack.core.responses import get_account_id, request_scope
+from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import iam, sts
+
+from pgdrill.lab.bends import recording
 
 
 class NotAllowed(Exception):
     """Why policies refuse; the message is AWS's."""
 
 
-def check(role: str, service: str, action: str, resource: str, *, source: str) -> None:
+def check(
+    role: str,
+    service: str,
+    action: str,
+    resource: str,
+    *,
+    source: str,
+    region: str = "",
+    context: dict[str, str] | None = None,
+) -> None:
     """See that a service may take a role, and that the role may do this.
 
-    `service` is as `events.amazonaws.com`, `source` the ARN of what the service acts for.
+    `service` is as `events.amazonaws.com`, `source` the ARN of what the service acts for. `region` is that of the
+    resource unless given; `context` are condition keys of the call.
 
     Raises:
         NotAllowed: it may not.
@@ -33,17 +45,45 @@ def check(role: str, service: str, action: str, resource: str, *, source: str) -
     if not app.AUTH:
         return
     account = get_account_id()
-    name, region = action.partition(":")[0], resource.split(":")[3]
+    name, where = action.partition(":")[0], region or _region(resource) or get_region()
     key = _take(role, service, source)[0]
 
     def enforce() -> Any:
-        with request_scope(account, region):
-            return iam_evaluator.enforce(key, action, name, region, resource_arn=resource)
+        with request_scope(account, where):
+            return iam_evaluator.enforce(
+                key, action, name, where, resource_arn=resource, service_context=context
+            )
 
     # In a context of its own: the one at hand may be a request's, with that request's signature.
     if Context().run(enforce):
         caller = f"arn:aws:sts::{account}:assumed-role/{role.rpartition('/')[2]}"
         raise NotAllowed(f"{caller} is not authorized to perform: {action} on resource: {resource}")
+
+
+def check_service(service: str, action: str, resource: str, *, source: str, policy: Any) -> None:
+    """See that a resource's own policy lets a service do this in its own name.
+
+    Raises:
+        NotAllowed: it does not.
+    """
+    if not app.AUTH:
+        return
+    account = get_account_id()
+    keys = {"aws:sourcearn": source, "aws:sourceaccount": account, "aws:sourceowner": account}
+    context = iam_evaluator.EvalContext(
+        principal_arn="*",  # as its own services have it: no principal of the account
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource,
+        region=_region(resource),
+        service_context=keys,
+    )
+    result = iam_evaluator.evaluate_resource_policy(policy, context, service=service)
+    allowed = result.decision == "Allow"
+    recording.add(service, source, action, resource, _region(resource), allowed=allowed, **keys)
+    if not allowed:
+        raise NotAllowed(f"{service} is not authorized to perform: {action} on resource: {resource}")
 
 
 def client(name: str, region: str, role: str, service: str, *, source: str) -> Any:
@@ -105,6 +145,10 @@ def _trusts(document: str, role: str, service: str, source: str) -> bool:
         and iam_evaluator._conditions_met(statement.get("Condition", {}), context)  # noqa: SLF001 # as in a request
     ]
     return "Allow" in applying and "Deny" not in applying
+
+
+def _region(arn: str) -> str:
+    return (arn.split(":") + [""] * 4)[3]
 
 
 def _listed(value: Any) -> list[Any]:
