@@ -42,7 +42,7 @@ KEY = "plan"  # of Pulumi's configuration: `pgdrill:plan`
 
 def _region(value: str) -> str:
     # ARNs are written with the partition `aws`; regions of other partitions have another.
-    if not re.fullmatch(r"(?!cn-|us-gov-|us-iso)[a-z]{2}-[a-z]{4,9}-\d", value):
+    if not re.fullmatch(r"(?!cn-|us-gov-|us-iso)[a-z]{2}-[a-z]{4,9}-[0-9]", value):
         raise ValueError(f"{value!r} is not a region of the partition aws, such as ap-southeast-1")
     return value
 
@@ -58,7 +58,7 @@ def _private(value: str) -> str:
 
 
 def _role(value: str) -> str:
-    if not re.fullmatch(r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+", value):
+    if not re.fullmatch(r"arn:aws:iam::[0-9]{12}:(role|user)/[A-Za-z0-9_+=,.@/-]+", value):
         raise ValueError(
             f"{value!r} is not the ARN of a role or user; write arn:aws:iam::111122223333:role/name"
         )
