@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -81,7 +82,8 @@ def clock(context: Context) -> Clock:
     """Return a clock that shows what time it is, and counts down what an invocation may still take."""
     budget = _seconds(context) * (1 - 1 / MARGIN)
     left = _seconds(context) - budget
-    return Clock(now=datetime.now(UTC), remaining=lambda: max(0.0, _seconds(context) - left), budget=budget)
+    now = datetime.fromtimestamp(time.time(), UTC)  # the one reading that the lab can move
+    return Clock(now=now, remaining=lambda: max(0.0, _seconds(context) - left), budget=budget)
 
 
 def open_cell() -> Cell:
