@@ -9,7 +9,7 @@ import pytest
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from tests.lab.labs import MakeLab
-from tests.lab.roles import ACCOUNT
+from tests.lab.roles import ACCOUNT, Statement
 
 HOME, DR = "ap-southeast-1", "ap-northeast-1"
 NOON = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -118,3 +118,255 @@ def test_an_alarm_of_another_region_is_of_another_region(lab: Lab) -> None:
     lab.door.evaluate_alarms(NOON + 6 * MINUTE)
     assert state(lab, "regional", DR) == "ALARM"
     assert state(lab, "regional", HOME) != "ALARM"
+
+
+def test_a_topic_is_told_in_the_words_of_cloudwatch_and_the_inbox_keeps_it(lab: Lab) -> None:
+    arn = topic(lab, "told")
+    lab.client("sns").subscribe(TopicArn=arn, Protocol="email", Endpoint="night@example.com")
+    description = "Too old. Look at the runbook."
+    put(lab, "tells", MetricName="Told", AlarmActions=[arn], OKActions=[arn], AlarmDescription=description)
+    metric = {"MetricName": "Told", "Dimensions": [{"Name": "Suffix", "Value": "main"}]}
+    for minute, value in enumerate((1, 99, 99), start=1):
+        datum = metric | {"Value": value, "Timestamp": NOON + minute * MINUTE}
+        lab.client("cloudwatch").put_metric_data(Namespace=SPACE, MetricData=[datum])
+        lab.door.evaluate_alarms(NOON + (minute + 1) * MINUTE)
+    ok, alarm = letters(lab, arn)
+    assert [ok["subject"], alarm["subject"]] == [
+        'OK: "tells" in Asia Pacific (Singapore)',
+        'ALARM: "tells" in Asia Pacific (Singapore)',
+    ]
+    assert datetime.fromisoformat(alarm["when"]) == NOON + 3 * MINUTE
+    assert [each["endpoint"] for each in alarm["recipients"]] == ["night@example.com"]
+    message = json.loads(alarm["text"])
+    assert message.pop("AlarmConfigurationUpdatedTimestamp")
+    assert message == {
+        "AlarmName": "tells",
+        "AlarmDescription": "Too old. Look at the runbook.",
+        "AWSAccountId": ACCOUNT,
+        "NewStateValue": "ALARM",
+        "NewStateReason": (
+            "Threshold Crossed: 1 out of the last 1 datapoints [99.0 (20/11/26 12:02:00)] was greater than the threshold "
+            "(10.0) (minimum 1 datapoint for OK -> ALARM transition)."
+        ),
+        "StateChangeTime": "2026-11-20T12:03:30.000+0000",
+        "Region": "Asia Pacific (Singapore)",
+        "AlarmArn": f"arn:aws:cloudwatch:{HOME}:{ACCOUNT}:alarm:tells",
+        "OldStateValue": "OK",
+        "OKActions": [arn],
+        "AlarmActions": [arn],
+        "InsufficientDataActions": [],
+        "Trigger": {
+            "MetricName": "Told",
+            "Namespace": SPACE,
+            "StatisticType": "Statistic",
+            "Statistic": "MAXIMUM",
+            "Unit": None,
+            "Dimensions": [{"value": "main", "name": "Suffix"}],
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 10.0,
+            "TreatMissingData": "breaching",
+            "EvaluateLowSampleCountPercentile": "",
+        },
+    }
+
+
+def test_a_topic_whose_policy_does_not_know_cloudwatch_is_not_told(lab: Lab) -> None:
+    arn = topic(lab, "closed", service="events.amazonaws.com")
+    put(lab, "refused", MetricName="Never", AlarmActions=[arn])
+    lab.door.evaluate_alarms(NOON + 10 * MINUTE)
+    assert state(lab, "refused") == "ALARM"
+    assert letters(lab, arn) == []
+    history = lab.client("cloudwatch").describe_alarm_history(AlarmName="refused", HistoryItemType="Action")
+    (item,) = history["AlarmHistoryItems"]
+    assert item["HistorySummary"] == (
+        f"Failed to execute action {arn}. Received error: "
+        f"cloudwatch.amazonaws.com is not authorized to perform: SNS:Publish on resource: {arn}"
+    )
+
+
+@pytest.mark.parametrize("admits", [True, False])
+def test_an_encrypted_topic_is_told_where_its_key_admits_cloudwatch(lab: Lab, *, admits: bool) -> None:
+    account = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    statements: list[Statement] = [
+        {"Effect": "Allow", "Principal": account, "Action": "kms:*", "Resource": "*"}
+    ]
+    if admits:
+        service = {"Service": "cloudwatch.amazonaws.com"}
+        actions = ["kms:GenerateDataKey*", "kms:Decrypt"]
+        statements.append({"Effect": "Allow", "Principal": service, "Action": actions, "Resource": "*"})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    key = lab.client("kms").create_key(Policy=policy)["KeyMetadata"]["KeyId"]
+    arn = topic(lab, f"encrypted-{admits}")
+    lab.client("sns").set_topic_attributes(TopicArn=arn, AttributeName="KmsMasterKeyId", AttributeValue=key)
+    put(lab, f"encrypted-{admits}", MetricName="Never", AlarmActions=[arn])
+    lab.door.evaluate_alarms(NOON + 11 * MINUTE)
+    assert len(letters(lab, arn)) == int(admits)
+
+
+def test_silence_for_maintenance_is_kept_and_ended(lab: Lab) -> None:
+    arn = topic(lab, "maintenance")
+    put(lab, "maintained", AlarmActions=[arn], MetricName="Maintained", TreatMissingData="notBreaching")
+    cloudwatch = lab.client("cloudwatch")
+    cloudwatch.disable_alarm_actions(AlarmNames=["maintained"])
+    cloudwatch.set_alarm_state(AlarmName="maintained", StateValue="ALARM", StateReason="try")
+    assert letters(lab, arn) == []
+    cloudwatch.enable_alarm_actions(AlarmNames=["maintained"])
+    cloudwatch.set_alarm_state(AlarmName="maintained", StateValue="OK", StateReason="try")
+    cloudwatch.set_alarm_state(AlarmName="maintained", StateValue="ALARM", StateReason="try again")
+    (letter,) = letters(lab, arn)
+    assert json.loads(letter["text"])["NewStateReason"] == "try again"
+
+
+def test_a_rule_on_the_default_bus_hears_of_a_transition(lab: Lab) -> None:
+    sqs, events = lab.client("sqs"), lab.client("events")
+    url = sqs.create_queue(QueueName="transitions")["QueueUrl"]
+    pattern = {
+        "source": ["aws.cloudwatch"],
+        "detail": {"alarmName": ["heard"], "state": {"value": ["ALARM"]}},
+    }
+    events.put_rule(Name="transitions", EventPattern=json.dumps(pattern))
+    target = {"Id": "queue", "Arn": f"arn:aws:sqs:{HOME}:{ACCOUNT}:transitions"}
+    events.put_targets(Rule="transitions", Targets=[target])
+    admit(lab, url, "events.amazonaws.com")
+    put(lab, "heard", MetricName="Heard")
+    lab.door.evaluate_alarms(NOON + 12 * MINUTE)
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2)["Messages"]
+    event = json.loads(message["Body"])
+    assert (event["detail-type"], event["region"]) == ("CloudWatch Alarm State Change", HOME)
+    assert event["time"] == "2026-11-20T12:12:30Z"
+    assert event["detail"]["previousState"]["value"] == "INSUFFICIENT_DATA"
+    assert event["detail"]["configuration"]["metrics"] == [
+        {
+            "id": "m1",
+            "metricStat": {
+                "metric": {"dimensions": {"Suffix": "main"}, "name": "Heard", "namespace": SPACE},
+                "period": 60,
+                "stat": "Maximum",
+            },
+            "returnData": True,
+        }
+    ]
+
+
+def admit(lab: Lab, url: str, service: str) -> None:
+    """Let a service send to a queue."""
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    lab.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
+def test_a_composite_alarm_says_which_child_made_it(lab: Lab) -> None:
+    arn = topic(lab, "composite")
+    put(lab, "child", MetricName="Child", TreatMissingData="notBreaching")
+    put(lab, "sibling", MetricName="Sibling", TreatMissingData="notBreaching")
+    lab.door.evaluate_alarms(NOON + 13 * MINUTE)
+    cloudwatch = lab.client("cloudwatch")
+    cloudwatch.put_composite_alarm(
+        AlarmName="recoverable", AlarmRule="ALARM(child) OR ALARM(sibling)", AlarmActions=[arn]
+    )
+    assert state(lab, "recoverable") == "OK"
+    cloudwatch.set_alarm_state(AlarmName="child", StateValue="ALARM", StateReason="try")
+    (letter,) = letters(lab, arn)
+    message = json.loads(letter["text"])
+    assert message["AlarmRule"] == "ALARM(child) OR ALARM(sibling)"
+    assert message["TriggeringChildren"][0]["Arn"] == f"arn:aws:cloudwatch:{HOME}:{ACCOUNT}:alarm:child"
+    types = ["CompositeAlarm"]
+    history = cloudwatch.describe_alarm_history(AlarmName="recoverable", AlarmTypes=types)
+    assert [item["HistoryItemType"] for item in history["AlarmHistoryItems"]] == [
+        "Action",
+        "StateUpdate",
+        "StateUpdate",
+        "ConfigurationUpdate",
+    ]
+
+
+def test_metrics_are_told_in_the_periods_of_the_clock_newest_first(lab: Lab) -> None:
+    cloudwatch = lab.client("cloudwatch")
+    start = NOON.replace(minute=0, second=0)
+    data = [
+        {"MetricName": "Read", "Value": value, "Timestamp": start + minute * MINUTE, "Unit": "Seconds"}
+        for minute, value in ((0, 1), (1, 3), (6, 5))
+    ]
+    cloudwatch.put_metric_data(Namespace=SPACE, MetricData=data)
+    over = {"StartTime": start, "EndTime": start + 15 * MINUTE}
+    stat = {"Metric": {"Namespace": SPACE, "MetricName": "Read"}, "Period": 300, "Stat": "Average"}
+    queries = [
+        {"Id": "read", "MetricStat": stat},
+        {"Id": "filled", "Expression": "FILL(read, 0) * 10", "Label": "ten times"},
+    ]
+    read, filled = cloudwatch.get_metric_data(MetricDataQueries=queries, **over)["MetricDataResults"]
+    assert (read["Label"], read["Values"]) == ("Read", [5, 2])
+    assert read["Timestamps"] == [start + 5 * MINUTE, start]
+    assert (filled["Label"], filled["Values"]) == ("ten times", [0, 50, 20])
+    given = {"Namespace": SPACE, "MetricName": "Read", "Period": 300, "Statistics": ["Sum", "SampleCount"]}
+    points = cloudwatch.get_metric_statistics(**given, **over)["Datapoints"]
+    assert [(point["Sum"], point["SampleCount"], point["Unit"]) for point in points] == [
+        (4, 2, "Seconds"),
+        (5, 1, "Seconds"),
+    ]
+    listed = cloudwatch.list_metrics(Namespace=SPACE, MetricName="Read")["Metrics"]
+    assert listed == [{"Namespace": SPACE, "MetricName": "Read", "Dimensions": []}]
+
+
+def test_a_month_of_data_points_is_watched_in_seconds(lab: Lab) -> None:
+    arn = topic(lab, "month")
+    stat = {"Metric": {"Namespace": SPACE, "MetricName": "Month"}, "Period": 300, "Stat": "Maximum"}
+    metrics = [
+        {"Id": "age", "MetricStat": stat, "ReturnData": False},
+        {"Id": "filled", "Expression": "FILL(age, 86400)", "ReturnData": True},
+    ]
+    lab.client("cloudwatch").put_metric_alarm(
+        AlarmName="month",
+        Metrics=metrics,
+        EvaluationPeriods=1,
+        Threshold=10,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="breaching",
+        AlarmActions=[arn],
+    )
+    start = NOON.replace(hour=0, minute=0, second=0, month=12, day=1)
+    moments = [start + 5 * minute * MINUTE for minute in range(31 * 288)]
+    silent = range(100, 103)
+    data = [
+        {"MetricName": "Month", "Value": 1, "Timestamp": at}
+        for place, at in enumerate(moments)
+        if place not in silent
+    ]
+    for first in range(0, len(data), 1000):
+        lab.client("cloudwatch").put_metric_data(Namespace=SPACE, MetricData=data[first : first + 1000])
+    lab.door.evaluate_alarms(moments[-1] + 5 * MINUTE, since=moments[0] + 4 * MINUTE)
+    (letter,) = letters(lab, arn)
+    assert datetime.fromisoformat(letter["when"]) == moments[100] + MINUTE
+
+
+def test_alarms_and_metrics_outlive_the_lab(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.up(Settings())
+    put(lab, "kept", MetricName="Kept", Dimensions=[])
+    datum = {"MetricName": "Kept", "Value": 99, "Timestamp": NOON}
+    lab.client("cloudwatch").put_metric_data(Namespace=SPACE, MetricData=[datum])
+    lab.down(keep=True)
+    lab.up()
+    lab.door.evaluate_alarms(NOON + MINUTE)
+    assert json.loads(described(lab, "kept")["StateReasonData"])["recentDatapoints"] == [99]
+
+
+def test_the_bare_emulator_does_none_of_it(unbent: Lab) -> None:
+    arn = topic(unbent, "bare", service="events.amazonaws.com")
+    put(unbent, "bare", AlarmActions=[arn])
+    url = unbent.client("sqs").create_queue(QueueName="bare")["QueueUrl"]
+    admit(unbent, url, "sns.amazonaws.com")
+    queue = f"arn:aws:sqs:{HOME}:{ACCOUNT}:bare"
+    unbent.client("sns").subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
+    assert state(unbent, "bare") == "INSUFFICIENT_DATA"  # and so it stays: missing data do not breach
+    publish(unbent, 99, datetime.now(UTC), suffix="other")
+    assert state(unbent, "bare") == "ALARM"  # of another suffix's datum
+    (message,) = unbent.client("sqs").receive_message(QueueUrl=url)["Messages"]  # past the topic's policy
+    assert "AlarmArn" not in json.loads(json.loads(message["Body"])["Message"])

@@ -12,6 +12,7 @@ import json
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -183,14 +184,19 @@ class _World:
             wording.history_data(alarm, before),
             at,
         )
-        entry = {
+        event = {
+            "EventId": str(uuid.uuid4()),
             "Source": "aws.cloudwatch",
             "DetailType": "CloudWatch Alarm State Change",
-            "Time": int(at),
-            "Resources": [alarm["AlarmArn"]],
             "Detail": json.dumps(wording.event_detail(alarm, before)),
+            "EventBusName": "default",
+            "Time": int(at),  # PutEvents of the emulator would put the real time in its place
+            "Resources": [alarm["AlarmArn"]],
+            "Account": get_account_id(),
+            "Region": get_region(),
         }
-        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # type: ignore[no-untyped-call] # noqa: SLF001
+        eventbridge._ensure_default_bus()  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
+        eventbridge._dispatch_event(event)  # type: ignore[no-untyped-call] # noqa: SLF001
 
     def act(self, alarm: Alarm, before: Alarm, at: float) -> None:
         subject, message = wording.notification(

@@ -67,7 +67,7 @@ def decide(
         return decision(State.ALARM)
     if not filled or missing is Missing.NOT_BREACHING or breaching < len(evaluated):
         return decision(State.OK)
-    # From here on no data point that is there is good, and some are not there.
+    # From here on no data point that is there is good, and some are missing.
     if missing is Missing.IGNORE:
         return decision(current)
     if not evaluated:

@@ -72,7 +72,10 @@ class Metrics:
 
     def put_set(self, metric: Metric, at: float, row: Row, *, unit: str = "None") -> None:
         """Add a statistic set."""
-        self._series.setdefault(metric, {}).setdefault(unit, Series()).put(at, row)
+        units = self._series.setdefault(metric, {})
+        if unit not in units:
+            units[unit] = Series()
+        units[unit].put(at, row)
 
     def vector(self, metric: Metric, statistic: str, over: Stretch, unit: str | None = None) -> Vector:
         """Return the statistic of each period; None where there are no data.

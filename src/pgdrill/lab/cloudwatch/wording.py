@@ -55,7 +55,7 @@ def reason(told: Told) -> str:
     least = told.to_alarm if told.new is State.ALARM else told.periods - told.to_alarm + 1
     compared = f"{'' if told.new is State.ALARM else 'not '}{_COMPARED[told.operator]}"
     return (
-        f"Threshold Crossed: {len(told.telling)} out of the last {_counted(told.periods, 'datapoint')} [{shown}] "
+        f"Threshold Crossed: {len(told.telling)} out of the last {told.periods} datapoints [{shown}] "
         f"{_were(len(told.telling))} {compared} the threshold ({told.threshold}){filled} "
         f"(minimum {_counted(least, 'datapoint')} for {told.old} -> {told.new} transition)."
     )
