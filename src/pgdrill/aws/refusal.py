@@ -43,6 +43,17 @@ def translated(verb: str, what: str, error: ClientError) -> DrillError:
     return NotRunnable(message, hint=_HINTS.get(known, "see the RDS API reference for this error code"))
 
 
+def not_told(what: str, where: str, error: ClientError | BotoCoreError) -> DrillError:
+    """Return why something could not be published: it may be refused for good, or for the moment."""
+    known = code(error) if isinstance(error, ClientError) else type(error).__name__
+    message = f"cannot tell {what} to {where!r}: {known}"
+    if isinstance(error, ClientError) and known not in _LATER and not down(error):
+        return NotRunnable(
+            message, hint="check bus and topics in the plan, and that this role may publish to them"
+        )
+    return Unavailable(message, hint="the same call may pass later")
+
+
 def down(error: BaseException | None) -> bool:
     """Tell whether a service did not answer, or answered with an HTTP status alone that it is down."""
     if isinstance(error, ClientError):

@@ -18,6 +18,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from pgdrill.errors import NotRunnable
+from pgdrill.messages import Reply
 from pgdrill.model import JSON, Clock
 from pgdrill.plan import Plan
 
@@ -72,6 +73,14 @@ def open_cell(plan: Path, cell: Literal["primary", "dr"] = "primary") -> "Cell":
 
     loaded = Plan.load(plan)
     return Cell.open(loaded, loaded.dr if cell == "dr" else loaded.primary)
+
+
+def publish(cell: "Cell", reply: Reply) -> None:
+    """Publish what a step has to tell where the plan says; what was done stands, whether or not that succeeds."""
+    from pgdrill import publishing  # noqa: PLC0415 # loads boto3, as open_cell does
+
+    for refused in publishing.publish(cell, reply):
+        err.print(f"warning: {refused.message}\nHINT: {refused.hint}", markup=False, soft_wrap=True)
 
 
 def agree(question: str, otherwise: str) -> None:

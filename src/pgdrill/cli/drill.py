@@ -21,10 +21,11 @@ from pgdrill.cli.context import (
     open_cell,
     out,
     print_json,
+    publish,
     tick,
 )
 from pgdrill.cli.progress import Progress
-from pgdrill.drills import conduct, drill
+from pgdrill.drills import conduct, drill, telling
 from pgdrill.drills.state import Drill
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Trigger
@@ -145,6 +146,7 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
         done = conduct.run(begun, cell, tick, progress.report)
         progress.stages(done)
     evidence = archive.load(cell.store, done.id, done.database)
+    publish(cell, telling.judged(evidence))
     teardown = archive.load_teardown(cell.store, evidence)
     if as_json:
         print_json(evidence)
@@ -156,6 +158,7 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
 def _skip(cell: Cell, entry: DatabasePlan, freeze: Freeze, now: datetime, *, as_json: bool) -> int:
     """Leave out a drill that the plan freezes; that is as it shall be, so the status is 0."""
     reply = schedule.skip(cell.store, entry, freeze, now)
+    publish(cell, reply)
     if as_json:
         print_json(reply)
     for message in reply.messages:

@@ -18,6 +18,7 @@ from pgdrill.cli.context import (
     open_cell,
     out,
     print_json,
+    publish,
     tick,
 )
 from pgdrill.cli.drill import operator
@@ -59,6 +60,7 @@ def run(
     """
     cell = open_cell(plan, where)
     tended = exports.tend(cell, cell.plan.database(database), clock().now)
+    publish(cell, tended.reply)
     if as_json:
         print_json(tended)
     else:

@@ -22,6 +22,7 @@ from pgdrill.cli.context import (
     out,
     print_json,
     print_table,
+    publish,
     tick,
 )
 from pgdrill.errors import DrillError, PlanError
@@ -66,11 +67,14 @@ def take(
         with err.status("sealing", spinner="line") as status:
             done = taking.run(begun, cell, ALL, tick, status.update)
     except DrillError as error:
+        reply = taking.failed(begun, error)
+        publish(cell, reply)
         if as_json:
-            print_json({"point": None, "reply": taking.failed(begun, error).model_dump(mode="json")})
+            print_json({"point": None, "reply": reply.model_dump(mode="json")})
         raise
     now = clock().now
     reply = taking.taken(done, now) + _told(cell, now)
+    publish(cell, reply)
     if as_json:
         print_json(
             {
@@ -104,6 +108,8 @@ def retain(
     now = clock().now
     kept = upkeep.retain(cell, now, dry_run=dry_run)
     reply = kept.reply if dry_run else kept.reply + _told(cell, now)
+    if not dry_run:
+        publish(cell, reply)
     if as_json:
         print_json(kept.model_copy(update={"reply": reply}))
     else:
@@ -121,6 +127,7 @@ def copy(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -> int:
     cell = open_cell(plan, "dr")
     with err.status("comparing both regions", spinner="line") as status:
         copied, reply = copies.run(cell, tick, status.update)
+    publish(cell, reply)
     if as_json:
         print_json(
             {
@@ -145,8 +152,9 @@ def tell_inventory(
     """Tell the other cell all that this one has, and show what each knows of the other."""
     cell = open_cell(plan, where)
     now = clock().now
-    own, heard = exchange.gather(cell, now), exchange.heard(cell)
-    exchange.tell(cell, own)
+    own, reply = exchange.announce(cell, now)
+    heard = exchange.heard(cell)
+    publish(cell, reply)
     if as_json:
         print_json(
             {
@@ -220,10 +228,9 @@ def list_points(
 def _told(cell: Cell, now: datetime) -> Reply:
     """Let the other cell know at once; what was done before stands, whether or not that succeeds."""
     try:
-        exchange.tell(cell, exchange.gather(cell, now))
+        return exchange.announce(cell, now)[1]
     except DrillError as error:
         return Reply(messages=(Message.of("inventory not told", error, Level.WARNING),))
-    return Reply()
 
 
 def _print_deletions(deletions: Sequence[Deletion], *, dry_run: bool) -> None:

@@ -36,7 +36,7 @@ def _due(request: TakingRequest, cell: Cell, clock: Clock) -> Taking:
 def _told(cell: Cell, clock: Clock) -> Reply:
     """Let the other cell know at once; the point is there, whether or not that succeeds."""
     try:
-        return exchange.announce(cell, clock.now)
+        return exchange.announce(cell, clock.now)[1]
     except DrillError as error:
         return Reply(messages=(Message.of("inventory not told", error, Level.WARNING),))
 

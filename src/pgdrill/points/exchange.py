@@ -79,7 +79,7 @@ class Told(BaseModel):
     sha256: str
 
 
-def announce(cell: Cell, now: datetime) -> Reply:
+def announce(cell: Cell, now: datetime) -> tuple[Inventory, Reply]:
     """Tell all that the cell has, and say so with an event, which is there before S3 has replicated the rest."""
     own = gather(cell, now)
     digest = tell(cell, own)
@@ -96,7 +96,7 @@ def announce(cell: Cell, now: datetime) -> Reply:
         "quota_used": own.quota.used,
         "quota_limit": own.quota.limit,
     }
-    return Reply(events=(Event(kind=TOLD, subject=own.region, detail=detail),))
+    return own, Reply(events=(Event(kind=TOLD, subject=own.region, detail=detail),))
 
 
 def hear(cell: Cell, told: Told, now: datetime) -> Reply:

@@ -1,0 +1,31 @@
+"""The only module that calls SNS: sends messages to people. State machines do it for functions."""
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pgdrill.aws.refusal import not_told
+from pgdrill.messages import Message
+
+# Source: SNS API reference, Publish: a subject has at most 100 characters.
+LONGEST = 100
+
+
+def send(client: Any, topic: str, suffix: str, message: Message) -> None:
+    """Send one message, with its level and topic as attributes, which a subscription can filter on.
+
+    Raises:
+        NotRunnable, Unavailable: SNS refused, or did not answer.
+    """
+    attributes = {"level": message.level.value, "topic": message.topic}
+    try:
+        client.publish(
+            TopicArn=topic,
+            Subject=f"pgdrill {suffix}: {message.topic}"[:LONGEST],
+            Message="\n\n".join(part for part in (message.text, message.hint) if part),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise not_told("messages", topic, error) from error
