@@ -4,7 +4,8 @@ A rule's or schedule's target is reached as its role, if that may: `events:PutEv
 region, `states:StartExecution` for a state machine. What cannot be delivered goes to the target's dead-letter queue.
 A forwarded event keeps its account, region, id and time.
 
-Source: EventBridge User Guide, "Sending and receiving events between AWS Regions" and "Using dead-letter queues".
+Source: EventBridge User Guide, "Sending and receiving events between AWS Regions" and "Using dead-letter queues";
+EventBridge Scheduler User Guide, "Confused deputy prevention".
 """
 
 import json
@@ -60,13 +61,13 @@ def _as_the_role(original: Function) -> Function:
 
 
 def _ask(target: dict[str, Any], rule: dict[str, Any], action: str) -> None:
-    service = (
-        "scheduler.amazonaws.com"
-        if "ScheduleExpression" in rule and "Target" in rule
-        else "events.amazonaws.com"
-    )
+    service, source = "events.amazonaws.com", rule["Arn"]
+    if "ScheduleExpression" in rule and "Target" in rule:
+        # Scheduler takes a role for the schedule's group, whose ARN is what a trust policy can name.
+        service = "scheduler.amazonaws.com"
+        source = source.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
     if "RoleArn" in target:
-        roles.check(target["RoleArn"], service, action, target["Arn"], source=rule["Arn"])
+        roles.check(target["RoleArn"], service, action, target["Arn"], source=source)
     elif action.startswith("states:"):
         raise _Undeliverable("a state machine is started with a role, and the target has none")
 
