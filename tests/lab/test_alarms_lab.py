@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from pgdrill.cli import app
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from tests.lab.labs import MakeLab
@@ -370,3 +372,27 @@ def test_the_bare_emulator_does_none_of_it(unbent: Lab) -> None:
     assert state(unbent, "bare") == "ALARM"  # of another suffix's datum
     (message,) = unbent.client("sqs").receive_message(QueueUrl=url)["Messages"]  # past the topic's policy
     assert "AlarmArn" not in json.loads(json.loads(message["Body"])["Message"])
+
+
+def test_the_inbox_is_for_reading(lab: Lab) -> None:
+    arn = topic(lab, "readable")
+    sns = lab.client("sns")
+    sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="day@example.com")
+    policy = json.dumps({"verdict": ["failed"]})
+    sns.subscribe(TopicArn=arn, Protocol="sms", Endpoint="+6560000000", Attributes={"FilterPolicy": policy})
+    attributes = {"verdict": {"DataType": "String", "StringValue": "passed"}}
+    sns.publish(TopicArn=arn, Subject="drill", Message="passed\nin 4 s", MessageAttributes=attributes)
+    runner = CliRunner()
+    asked = ["lab", "inbox", "--directory", str(lab.directory), "--topic", "readable"]
+    shown = runner.invoke(app, asked).stdout.splitlines()
+    assert shown[0].endswith(f"UTC  {HOME}  readable")
+    assert shown[1:] == [
+        "drill",
+        "    passed",
+        "    in 4 s",
+        "    verdict: passed",
+        "    to email day@example.com",
+        "",
+    ]
+    (letter,) = json.loads(runner.invoke(app, [*asked, "--json"]).stdout)
+    assert (letter["subject"], letter["attributes"]) == ("drill", {"verdict": "passed"})

@@ -323,3 +323,37 @@ def calls(
     for name, action, resource, allowed, count in record.distinct(wanted):
         table.add_row(name, action, resource, str(count), "" if allowed else "DENIED")
     print_table(table)
+
+
+@app.command()
+def inbox(
+    directory: DirectoryOption = None,
+    *,
+    topic: Annotated[str | None, typer.Option(help="Of topics whose name contains this.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what topics were told since the lab began, and who would have got it by mail, text or otherwise."""
+    lab = _lab(directory)
+    from pgdrill.lab.cloudwatch.inbox import Inbox  # noqa: PLC0415 # as in _lab
+
+    letters = [
+        letter
+        for letter in Inbox(lab.directory).letters()
+        if topic is None or topic in letter.topic.rpartition(":")[2]
+    ]
+    if as_json:
+        print_json([letter.model_dump(mode="json") for letter in letters])
+        return
+    for letter in letters:
+        when = letter.when.strftime("%Y-%m-%d %H:%M:%S UTC")
+        name = letter.topic.rpartition(":")[2]
+        told = [f"{when}  {letter.region}  {name}", letter.subject or "(no subject)"]
+        told += [f"    {line}" for line in letter.words.splitlines()]
+        told += [f"    {each}: {value}" for each, value in sorted(letter.attributes.items())]
+        told += [
+            f"    to {each.protocol} {each.endpoint}{'' if each.confirmed else ' (not confirmed)'}"
+            for each in letter.recipients
+        ]
+        out.print("\n".join(told) + "\n", soft_wrap=True, markup=False)
+    if not letters:
+        out.print("no topic was told anything")

@@ -1,5 +1,6 @@
 """What topics of the lab were told, and who of their subscribers would have got it. One JSON object a line, on disk."""
 
+import json
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,6 +30,17 @@ class Letter(Model):
     text: str
     attributes: dict[str, str] = Field(default_factory=dict)
     recipients: tuple[Recipient, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Return what a person reads: of an alarm its description and reason, else the text."""
+        try:
+            told = json.loads(self.text)
+        except ValueError:
+            return self.text
+        if not isinstance(told, dict) or "NewStateReason" not in told:
+            return self.text
+        return "\n".join(filter(None, (told.get("AlarmDescription"), told["NewStateReason"])))
 
 
 class Inbox:
