@@ -96,14 +96,8 @@ def sees_temporary(scope: Scope) -> Statement:
 
 
 def sees_instances(scope: Scope) -> Statement:
-    """A list is evaluated on `db:*`; reading is all it allows."""
+    """A list is evaluated on `db:*`. For production as well: to name each twice would let fewer of them fit."""
     return allow("LookAtInstances", "rds:DescribeDBInstances", scope.rds("db", "*"))
-
-
-def sees_production(scope: Scope) -> Statement:
-    return allow(
-        "LookAtProduction", "rds:DescribeDBInstances", [scope.rds("db", name) for name in scope.instances]
-    )
 
 
 def sees_snapshots(scope: Scope) -> Statement:
@@ -124,7 +118,7 @@ def sees_exports() -> Statement:
 def gathers(scope: Scope) -> list[Statement]:
     """What the inventory of a cell is made from."""
     return [
-        sees_production(scope),
+        sees_instances(scope),
         sees_snapshots(scope),
         sees_exports(),
         allow("LookAtQuotas", "rds:DescribeAccountAttributes", EVERYTHING),

@@ -70,7 +70,7 @@ def scheduler(scope: Scope, machines: Iterable[str], queue: str) -> Document:
             "ReadSchedules",
             "kms:Decrypt",
             scope.storage_key,
-            ArnLike={"kms:EncryptionContext:aws:scheduler:schedule:arn": schedules(scope)},
+            StringLike={"kms:EncryptionContext:aws:scheduler:schedule:arn": schedules(scope)},
         ),
         *denials(scope),
     )
@@ -167,6 +167,6 @@ def _kept(scope: Scope, name: str) -> list[Statement]:
             "EncryptLogs",
             "kms:GenerateDataKey",
             scope.storage_key,
-            ArnLike={"kms:EncryptionContext:SourceArn": scope.arn("logs", "*")},
+            StringLike={"kms:EncryptionContext:SourceArn": scope.arn("logs", "*")},
         ),
     ]

@@ -1,0 +1,327 @@
+"""What every role may, must not, and cannot be given: decided by the evaluation that the lab enforces with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+import policies_of_functions as functions
+import policies_of_services as services
+from policies import NEVER, Document, allow, document, rendered
+from tests.infra import roles
+from tests.infra.evaluation import ALLOW, DENY, Call
+from tests.infra.linting import findings
+from tests.infra.program import ACCOUNT
+from tests.infra.roles import AWAY, HOME
+
+IDS = sorted(roles.ALL)
+PRODUCTION = f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production"
+TEMPORARY = f"arn:aws:rds:{HOME}:{ACCOUNT}:db:pgdrill-test-drill-shop"
+POINT = f"arn:aws:rds:{HOME}:{ACCOUNT}:snapshot:pgdrill-test-shop-2026-11-22t06z"
+FOREIGN = f"arn:aws:rds:{HOME}:{ACCOUNT}:snapshot:somebody-elses"
+LEASED = {"aws:ResourceTag/PgDrillRole": "drill", "aws:ResourceTag/ManagedBy": "pgdrill"}
+MARKED = {"aws:ResourceTag/PgDrillRole": "point", "aws:ResourceTag/PgDrillSuffix": "test"}
+AS_A_DRILL = {"aws:RequestTag/PgDrillRole": "drill", "rds:PubliclyAccessible": "false"}
+RESTORES = ("rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime")
+
+
+def document_of(role: str) -> Document:
+    return roles.ALL[role][1]
+
+
+def who_may(call: Call, region: str = HOME) -> set[str]:
+    """Return the roles of a cell that a call is allowed to."""
+    return {name for name, policy in roles.of(roles.scope(region)).items() if call.decided(policy) == ALLOW}
+
+
+# Denials: whatever a role is allowed, now or later ---------------------------------------------------------
+
+FORBIDDEN: dict[str, tuple[str, str, Mapping[str, Any]]] = {
+    "delete production": ("rds:DeleteDBInstance", PRODUCTION, {}),
+    "delete production, tagged as a drill": ("rds:DeleteDBInstance", PRODUCTION, LEASED),
+    "modify production": ("rds:ModifyDBInstance", PRODUCTION, {}),
+    "stop production": ("rds:StopDBInstance", PRODUCTION, {}),
+    "reboot production": ("rds:RebootDBInstance", PRODUCTION, {}),
+    "promote production": ("rds:PromoteReadReplica", PRODUCTION, {}),
+    "untag production": ("rds:RemoveTagsFromResource", PRODUCTION, {}),
+    "tag production": ("rds:AddTagsToResource", PRODUCTION, {"aws:RequestTag/PgDrillRole": "drill"}),
+    "restore a snapshot over production": (RESTORES[0], PRODUCTION, AS_A_DRILL),
+    "delete a temporary name without a lease": ("rds:DeleteDBInstance", TEMPORARY, {}),
+    "modify a temporary name without a lease": ("rds:ModifyDBInstance", TEMPORARY, {}),
+    "restore untagged": (RESTORES[0], TEMPORARY, {"rds:PubliclyAccessible": "false"}),
+    "restore a moment untagged": (RESTORES[1], TEMPORARY, {"rds:PubliclyAccessible": "false"}),
+    "restore in public": (RESTORES[0], TEMPORARY, AS_A_DRILL | {"rds:PubliclyAccessible": "true"}),
+    "restore a moment in public": (RESTORES[1], TEMPORARY, AS_A_DRILL | {"rds:PubliclyAccessible": "true"}),
+    "share a point": ("rds:ModifyDBSnapshotAttribute", POINT, MARKED),
+    "untag a point": ("rds:RemoveTagsFromResource", POINT, MARKED),
+    "delete somebody's snapshot": ("rds:DeleteDBSnapshot", FOREIGN, {}),
+    "delete a point of another suffix": (
+        "rds:DeleteDBSnapshot",
+        POINT,
+        MARKED | {"aws:ResourceTag/PgDrillSuffix": "other"},
+    ),
+    "tag somebody's snapshot": ("rds:AddTagsToResource", FOREIGN, {}),
+    "delete production's automated backups": (
+        "rds:DeleteDBInstanceAutomatedBackup",
+        f"arn:aws:rds:{HOME}:{ACCOUNT}:auto-backup:ab-shop",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("deed", FORBIDDEN)
+@pytest.mark.parametrize("role", IDS)
+def test_no_role_may_do_it_even_when_it_is_allowed_everything(role: str, deed: str) -> None:
+    cell, policy = roles.ALL[role]
+    action, resource, keys = FORBIDDEN[deed]
+    generous = document(allow("Everything", "*", "*"), *policy["Statement"])
+    there = resource.replace(HOME, cell.region)
+    assert Call(action, there, keys, cell.region).decided(generous) == DENY
+
+
+def test_the_deeds_cover_every_action_that_is_never_done_to_an_instance_or_a_point() -> None:
+    tried = {action for action, _, _ in FORBIDDEN.values()}
+    # The rest makes instances, which nothing of production's is given to, or starts one that is stopped.
+    assert set(NEVER) - tried == {
+        "rds:CreateDBInstance",
+        "rds:CreateDBInstanceReadReplica",
+        "rds:ModifyDBSnapshot",
+        "rds:RestoreDBInstanceFromS3",
+        "rds:StartDBInstance",
+        "rds:StopDBInstanceAutomatedBackupsReplication",
+        "rds:SwitchoverReadReplica",
+    }
+
+
+def test_a_moment_is_restored_from_production_and_never_onto_it() -> None:
+    """RDS evaluates the call on both; what tells them apart is that a restore tags its target."""
+    policy = document_of(f"restore-{HOME}")
+    onto = [
+        Call(RESTORES[1], PRODUCTION, AS_A_DRILL, HOME),
+        Call("rds:AddTagsToResource", PRODUCTION, AS_A_DRILL, HOME),
+    ]
+    into = [
+        Call(RESTORES[1], PRODUCTION, AS_A_DRILL, HOME),
+        Call(RESTORES[1], TEMPORARY, AS_A_DRILL, HOME),
+        Call("rds:AddTagsToResource", TEMPORARY, AS_A_DRILL, HOME),
+    ]
+    assert [call.decided(policy) for call in onto] == [ALLOW, DENY]
+    assert {call.decided(policy) for call in into} == {ALLOW}
+
+
+@pytest.mark.parametrize("role", IDS)
+def test_a_role_stays_in_its_region_but_for_what_rds_and_events_need(role: str) -> None:
+    cell, policy = roles.ALL[role]
+    away = AWAY if cell.is_primary else HOME
+    generous = document(allow("Everything", "*", "*"), *policy["Statement"])
+    spared = {
+        action
+        for action in (
+            "rds:DescribeDBInstances", "rds:CopyDBSnapshot", "s3:PutObject", "kms:CreateGrant", "kms:DescribeKey",
+            "kms:Decrypt", "events:PutEvents", "secretsmanager:GetSecretValue", "lambda:InvokeFunction",
+        )
+        if Call(action, "*", {}, away).decided(generous) == ALLOW
+    }  # fmt: skip
+    expected = {
+        f"copy-{AWAY}": {"kms:CreateGrant", "kms:DescribeKey"},
+        f"forwarder-{HOME}": {"events:PutEvents"},
+        f"forwarder-{AWAY}": {"events:PutEvents"},
+    }
+    assert spared == expected.get(role, set())
+
+
+@pytest.mark.parametrize("role", [role for role in IDS if roles.ALL[role][1] and "machine" not in role])
+def test_a_functions_own_code_has_no_use_of_its_network_interfaces(role: str) -> None:
+    cell, policy = roles.ALL[role]
+    name = role.removesuffix(f"-{cell.region}")
+    if name not in functions.STATEMENTS:
+        return
+    itself = {"lambda:SourceFunctionArn": cell.arn("lambda", f"function:pgdrill-test-{name}")}
+    make = "ec2:CreateNetworkInterface"
+    assert Call(make, "*", {}, cell.region).decided(policy) == ALLOW
+    assert Call(make, "*", itself, cell.region).decided(policy) == DENY
+
+
+# Who may what ----------------------------------------------------------------------------------------------
+
+
+def test_only_those_who_log_in_to_production_read_its_secret() -> None:
+    secret = f"arn:aws:secretsmanager:{HOME}:{ACCOUNT}:secret:shop/pgdrill-AbCdEf"
+    read = Call("secretsmanager:GetSecretValue", secret, {}, HOME)
+    assert who_may(read) == {"beat", "seal"}
+    master = Call(read.action, secret.replace("shop/pgdrill", "shop/master"), {}, HOME)
+    longer = Call(read.action, secret.replace("shop/pgdrill", "shop/pgdrill-2"), {}, HOME)
+    assert who_may(master) == who_may(longer) == set()
+    assert who_may(Call(read.action, secret.replace(HOME, AWAY), {}, AWAY), AWAY) == set()
+
+
+def test_only_those_who_open_the_copy_derive_its_password() -> None:
+    key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/mac"
+    assert who_may(Call("kms:GenerateMac", key, {}, HOME)) == {"unlock", "examine", "confront"}
+    assert who_may(Call("kms:GenerateMac", key.replace(HOME, AWAY), {}, AWAY), AWAY) == {"unlock", "examine"}
+
+
+def test_only_those_who_write_records_sign() -> None:
+    key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/signing"
+    assert who_may(Call("kms:Sign", key, {}, HOME)) == {"judge", "destroy"}
+
+
+def test_evidence_is_written_by_judge_and_destroy_alone() -> None:
+    record = f"arn:aws:s3:::{roles.scope().evidence}/evidence/shop/{HOME}/1/evidence.json"
+    assert who_may(Call("s3:PutObject", record, {}, HOME)) == {"judge", "destroy"}
+    for action in ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutBucketPolicy"):
+        assert who_may(Call(action, record, {}, HOME)) == set()
+
+
+def test_nobody_alters_the_plan_or_the_code() -> None:
+    for prefix in ("plan", "code"):
+        key = f"arn:aws:s3:::{roles.scope().evidence}/{prefix}/x.json"
+        assert who_may(Call("s3:PutObject", key, {}, HOME)) == set()
+
+
+def test_leases_are_ended_and_points_deleted_by_those_whose_task_it_is() -> None:
+    assert who_may(Call("rds:DeleteDBInstance", TEMPORARY, LEASED, HOME)) == {"choose", "destroy", "reap"}
+    assert who_may(Call("rds:ModifyDBInstance", TEMPORARY, LEASED, HOME)) == {"unlock"}
+    assert who_may(Call("rds:DeleteDBSnapshot", POINT, MARKED, HOME)) == {"retain"}
+    away = Call("rds:DeleteDBSnapshot", POINT.replace(HOME, AWAY), MARKED, AWAY)
+    assert who_may(away, AWAY) == {"retain", "copy"}
+
+
+def test_points_are_taken_with_the_tags_of_a_point_alone() -> None:
+    tags = {"aws:RequestTag/PgDrillRole": "point", "aws:RequestTag/PgDrillSuffix": "test"}
+    for resource in (PRODUCTION, POINT):
+        assert who_may(Call("rds:CreateDBSnapshot", resource, tags, HOME)) == {"take"}
+        assert who_may(Call("rds:CreateDBSnapshot", resource, {}, HOME)) == set()
+    another = PRODUCTION.replace("shop-production", "ledger-production")
+    assert who_may(Call("rds:CreateDBSnapshot", another, tags, HOME)) == set()
+
+
+def test_a_key_is_used_through_the_service_that_it_is_for() -> None:
+    cell = roles.scope(AWAY)
+    for key in (cell.storage_key, *cell.sources):
+        there = key.split(":")[3]
+        grant = {"kms:ViaService": f"rds.{there}.amazonaws.com", "kms:GrantIsForAWSResource": "true"}
+        assert "copy" in who_may(Call("kms:CreateGrant", key, grant, there), AWAY)
+        directly = {"kms:GrantIsForAWSResource": "true"}
+        assert who_may(Call("kms:CreateGrant", key, directly, there), AWAY) == set()
+        for_somebody = grant | {"kms:GrantIsForAWSResource": "false"}
+        assert who_may(Call("kms:CreateGrant", key, for_somebody, there), AWAY) == set()
+    assert who_may(Call("kms:Decrypt", cell.storage_key, {}, AWAY), AWAY) == set()
+
+
+def test_only_the_machine_that_publishes_reaches_people_metrics_and_the_bus() -> None:
+    own = {"cloudwatch:namespace": "pgdrill"}
+    assert who_may(Call("cloudwatch:PutMetricData", "*", own, HOME)) == {"publish-machine"}
+    assert who_may(Call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "AWS/RDS"}, HOME)) == set()
+    topic = f"arn:aws:sns:{HOME}:{ACCOUNT}:pgdrill-test-backups"
+    assert who_may(Call("sns:Publish", topic, {}, HOME)) == {"publish-machine"}
+    bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/pgdrill-test"
+    assert who_may(Call("events:PutEvents", bus, {"events:source": "pgdrill.test"}, HOME)) == {
+        "publish-machine"
+    }
+    assert who_may(Call("events:PutEvents", bus, {"events:source": "aws.rds"}, HOME)) == set()
+
+
+def test_a_machine_invokes_its_own_functions_in_any_version() -> None:
+    function = f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:pgdrill-test-seal"
+    for version in ("1", "17"):
+        invoke = Call("lambda:InvokeFunction", f"{function}:{version}", {}, HOME)
+        assert who_may(invoke) == {"seal-machine", "take-machine"}
+    assert who_may(Call("lambda:InvokeFunction", function, {}, HOME)) == set()
+
+
+@pytest.mark.parametrize("role", IDS)
+def test_nothing_is_allowed_on_what_another_suffix_has(role: str) -> None:
+    cell, policy = roles.ALL[role]
+    theirs = roles.of(roles.scope(cell.region, "testing"))
+    reads = {"rds:DescribeDBInstances", "rds:DescribeDBSnapshots"}
+    for other in theirs.values():
+        for statement in other["Statement"]:
+            if statement["Effect"] == "Deny":
+                continue
+            named = [resource for resource in statement["Resource"] if "pgdrill-testing" in resource]
+            keys = _met(statement.get("Condition", {}))
+            for action in set(statement["Action"]) - reads:
+                for resource in named:
+                    concrete = resource.replace("*", "x").replace("?", "x")
+                    assert Call(action, concrete, keys, cell.region).decided(policy) != ALLOW
+
+
+def _met(condition: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return keys that meet a condition of our own kinds."""
+    keys = {name: value for operator in condition.values() for name, value in operator.items()}
+    return {name: value[0] if isinstance(value, list) else value for name, value in keys.items()}
+
+
+# What policies are made of ----------------------------------------------------------------------------------
+
+# What the linter says, and why it stands. It knows an older list of condition keys than AWS documents.
+EXPLAINED = {
+    "lambda:SourceFunctionArn": "a key of every call made with a function's credentials, so of no service's own list;"
+    " Lambda Developer Guide, 'Giving Lambda functions access to resources in an Amazon VPC'",
+    "rds:PubliclyAccessible": "newer than the linter; Service Authorization Reference, Amazon RDS, restore actions",
+    "ec2:CreateNetworkInterface": functions.WIDE["Interfaces"],
+}
+
+
+def _lint() -> dict[str, set[str]]:
+    """Return what the linter finds, by what it finds it with, and the roles."""
+    found: dict[str, set[str]] = {}
+    for role, (_, policy) in roles.ALL.items():
+        for finding in findings(policy):
+            about = next((about for about in EXPLAINED if about in finding), finding)
+            found.setdefault(about, set()).add(role)
+    return found
+
+
+def test_the_linter_finds_nothing_that_is_not_explained_and_all_that_is() -> None:
+    found = _lint()
+    assert {about: sorted(who) for about, who in found.items() if about not in EXPLAINED} == {}
+    assert set(found) == set(EXPLAINED)
+
+
+def test_the_linter_would_find_a_mistake() -> None:
+    wrong = document(allow("Typo", "rds:DescribeDBInstance", "*"))
+    assert [finding.partition(":")[0] for finding in findings(wrong)] == ["UNKNOWN_ACTION"]
+
+
+def test_whatever_is_allowed_on_everything_has_a_reason_and_no_reason_is_left_over() -> None:
+    reasons = functions.WIDE | services.WIDE
+    wide = {
+        statement["Sid"]
+        for _, policy in roles.ALL.values()
+        for statement in policy["Statement"]
+        if statement["Effect"] == "Allow" and "*" in statement["Resource"]
+    }
+    assert wide == set(reasons)
+
+
+@pytest.mark.parametrize("role", IDS)
+def test_no_action_is_allowed_by_pattern_and_no_log_group_is_made_at_run_time(role: str) -> None:
+    actions = [
+        action
+        for statement in document_of(role)["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in statement["Action"]
+    ]
+    assert [action for action in actions if "*" in action] == []
+    assert "logs:CreateLogGroup" not in actions
+
+
+@pytest.mark.parametrize("role", IDS)
+def test_a_statement_has_a_name_of_its_own(role: str) -> None:
+    names = [statement["Sid"] for statement in document_of(role)["Statement"]]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_a_policy_fits_for_a_few_dozen_databases() -> None:
+    for policy in roles.of(roles.with_databases(28)).values():
+        rendered(policy)
+
+
+def test_a_policy_that_iam_would_refuse_is_refused_at_preview() -> None:
+    too_many = roles.of(roles.with_databases(300))["take"]
+    with pytest.raises(
+        ValueError, match=r"and IAM takes 10240: the plan names too many databases for one deployment"
+    ):
+        rendered(too_many)
