@@ -60,13 +60,22 @@ class Cell:
             backups=Backups(rds),
             exports=ExportTasks(rds),
             store=Store(session.client("s3", region_name=region, config=CONFIG), place.evidence_bucket),
-            keys=Keys(session.client("kms", region_name=region, config=CONFIG), place.mac_key),
+            keys=Keys(
+                session.client("kms", region_name=region, config=CONFIG),
+                place.mac_key,
+                place.signing_key or "",
+            ),
             session=session,
         )
 
     def client(self, service: str) -> Any:
         """Make a client of another service in this region, with the patience that all of them have."""
         return self.session.client(service, region_name=self.place.region, config=CONFIG)  # type: ignore[call-overload] # the caller's choice
+
+    @property
+    def signer(self) -> Keys | None:
+        """What signs evidence in this region; None where the plan names no key for it."""
+        return self.keys if self.place.signing_key else None
 
     def archive(self) -> Store:
         """Return the bucket that exports are written to in this region.

@@ -11,7 +11,7 @@ from pgdrill.checks.registry import ALL
 from pgdrill.drills import conduct, drill
 from pgdrill.drills.state import Step
 from pgdrill.errors import NotRunnable
-from pgdrill.evidence import archive
+from pgdrill.evidence import archive, audit
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from pgdrill.model import Clock, PointKind, Verdict
@@ -173,7 +173,7 @@ def test_a_drill_of_a_copy_finds_its_seals_and_the_witness_in_its_own_region(
     assert evidence.rpo.lag_of_point is not None
     # What the primary read of the same snapshot came by replication: the two restores must agree.
     assert evidence.reference == twin.drill
-    assert archive.broken(whole.store, "shop") == []
+    assert audit.broken(whole.store, "shop") == []
 
 
 def test_a_copy_that_was_ended_is_noticed_and_made_again(production: Production, whole: Cell) -> None:

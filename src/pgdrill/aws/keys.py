@@ -1,7 +1,8 @@
-"""The only module that calls KMS: derives a drill's password, so that nothing has to store one; looks at keys."""
+"""The only module that calls KMS: derives a drill's password, so that nothing has to store one; signs; looks at keys."""
 
 import base64
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,10 +27,20 @@ class Key(Model):
     customer_managed: bool
 
 
+class Signed(NamedTuple):
+    """`key` is the ARN of the key that signed, whatever it was called by; `signature` is in DER."""
+
+    key: str
+    signature: bytes
+
+
 class Keys:
-    def __init__(self, client: "KMSClient", mac_key: str) -> None:
+    """`signing_key` may be left out where nothing is signed."""
+
+    def __init__(self, client: "KMSClient", mac_key: str, signing_key: str = "") -> None:
         self._client = client
         self._mac_key = mac_key
+        self._signing_key = signing_key
 
     def password(self, instance: str, nonce: str) -> str:
         """Derive the password of a temporary instance; the same arguments give the same one.
@@ -66,6 +77,38 @@ class Keys:
         except (ClientError, BotoCoreError) as error:
             if "DryRunOperation" not in _code(error):
                 raise _refused(self._mac_key, "GenerateMac", error) from error
+
+    def sign(self, digest: bytes) -> Signed:
+        """Sign a SHA-256 with the signing key.
+
+        Raises:
+            NotRunnable: not with this key, or not by this role.
+            Unavailable: KMS did not answer.
+        """
+        try:
+            made = self._client.sign(
+                KeyId=self._signing_key,
+                Message=digest,
+                MessageType="DIGEST",
+                SigningAlgorithm="ECDSA_SHA_256",
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(self._signing_key, "Sign", error) from error
+        return Signed(made["KeyId"], made["Signature"])
+
+    def public_key(self) -> str:
+        """Return the public half of the signing key, as PEM.
+
+        Raises:
+            NotRunnable: there is no such key, or this role may not have its public half.
+            Unavailable: KMS did not answer.
+        """
+        try:
+            der = self._client.get_public_key(KeyId=self._signing_key)["PublicKey"]
+        except (ClientError, BotoCoreError) as error:
+            raise _refused(self._signing_key, "GetPublicKey", error) from error
+        lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
+        return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
 
     def describe(self, key: str) -> Key:
         """Return what KMS says of a key: an id, an ARN or an alias.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pgdrill.cli import signatures
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
     CellOption,
@@ -21,7 +22,8 @@ from pgdrill.cli.context import (
 )
 from pgdrill.compliance import matrix, matrix_table
 from pgdrill.errors import PlanError
-from pgdrill.evidence import archive, record, terminal
+from pgdrill.evidence import archive, audit, record, terminal
+from pgdrill.evidence.folder import Folder
 from pgdrill.evidence.junit import drill_junit
 
 DAYS = ["%Y-%m-%d"]
@@ -91,18 +93,42 @@ def verify(
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
     where: CellOption = "primary",
+    directory: Annotated[
+        Path | None,
+        typer.Option("--directory", help="Verify what was downloaded from the bucket to here, without AWS."),
+    ] = None,
+    public_keys: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--public-key",
+            help="A key to trust, as PEM; may be repeated.  [default: the plan's, asked of KMS]",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """See whether evidence was altered, dropped or moved. Exit status: 0 whole, 1 not."""
-    store = open_cell(plan, where).store
-    breaks = {
-        name: archive.broken(store, name) for name in ([database] if database else archive.databases(store))
-    }
+    """See whether evidence was altered, dropped or moved, and whether it is signed. Exit status: 0 whole, 1 not."""
+    verifier = signatures.trusting(public_keys) if public_keys else None
+    source: archive.Source
+    if directory:
+        source = Folder(directory)
+    else:
+        cell = open_cell(plan, where)
+        source, verifier = cell.store, verifier or signatures.trusting_kms(cell.plan)
+    names = [database] if database else archive.databases(source)
+    breaks = {name: audit.broken(source, name, verifier) for name in names}
     if as_json:
         print_json({name: [found.model_dump(mode="json") for found in of] for name, of in breaks.items()})
     else:
         out.print(terminal.chains(breaks))
+        if verifier is None:
+            out.print("signatures were not checked: give the key with --public-key")
     return int(any(breaks.values()))
+
+
+@app.command("public-key")
+def public_key(plan: PlanOption = DEFAULT_PLAN, where: CellOption = "primary") -> None:
+    """Print the key that evidence is verified with, as PEM. Keep it where the evidence is not."""
+    typer.echo(signatures.plans_key(open_cell(plan, where)), nl=False)
 
 
 @app.command("matrix")

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pgdrill.compliance.clauses import CLAUSES, Clause
 from pgdrill.compliance.demands import Answer
 from pgdrill.compliance.period import Drilled, Period
-from pgdrill.evidence import archive, wording
+from pgdrill.evidence import archive, audit, wording
 from pgdrill.evidence.archive import Shelf
 from pgdrill.model import Model, Moment, Verdict, worst
 from pgdrill.plan import Plan
@@ -64,7 +64,7 @@ def read(shelf: Shelf, plan: Plan, since: datetime, until: datetime) -> Period:
         every=plan.drill.every,
         copies_every=plan.drill.dr_every,
         drills=tuple(drills),
-        broken={name: tuple(archive.broken(shelf, name)) for name in names},
+        broken={name: tuple(audit.broken(shelf, name)) for name in names},
     )
 
 

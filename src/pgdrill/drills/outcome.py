@@ -280,7 +280,7 @@ def evidence(drill: Drill, cell: Cell, clock: Clock) -> Evidence:
 
 def keep(cell: Cell, made: Evidence) -> str:
     """Store the evidence with its report; a point that passed becomes a reference. Return the digest."""
-    digest = archive.save(cell.store, made)
+    digest = archive.save(cell.store, made, cell.signer)
     compared = {m: key for m in COMPARED for key in made.facts if key.endswith(f"/{m}.json.gz")}
     if made.verdict is Verdict.PASSED and "sweep" in compared:
         reference = _Reference(
@@ -307,6 +307,7 @@ def keep_teardown(drill: Drill, cell: Cell) -> None:
             retained_backups=cell.rds.automated_backups(drill.holding().instance),
             proof=f"DescribeDBInstances answered DBInstanceNotFound for {drill.holding().instance}",
         ),
+        cell.signer,
     )
 
 

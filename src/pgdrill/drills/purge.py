@@ -16,6 +16,7 @@ from pgdrill.cell import Cell
 from pgdrill.drills import foreign
 from pgdrill.drills.conduct import Tick, until_gone
 from pgdrill.errors import DrillError, NotRunnable
+from pgdrill.evidence import archive
 from pgdrill.model import Model
 from pgdrill.plan import PREFIX
 
@@ -176,7 +177,7 @@ def _objects(cell: Cell) -> Iterator[Doomed]:
         )
     databases = [database.name for database in cell.plan.databases]
     places = [(cell.store, f"{kind}/{database}/") for database in databases for kind in RECORDS]
-    places.append((cell.store, "inventory/"))
+    places += [(cell.store, "inventory/"), (cell.store, f"{archive.KEYS}/")]
     if cell.place.archive_bucket:
         # The year of the point, since the name of suffix `a` begins that of suffix `a-b`.
         places += [(cell.archive(), f"{cell.plan.point_prefix(one)}2") for one in cell.plan.databases]

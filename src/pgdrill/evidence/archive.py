@@ -4,13 +4,15 @@
     evidence/<database>/<region>/<drill>/teardown.json    that nothing was left
     evidence/<database>/<region>/<drill>/report.html      rendered from both, so it may be rendered anew
     evidence/<database>/<region>/<drill>/junit.xml        the same for CI
+    evidence/<database>/<region>/<drill>/<record>.signature.json   beside either record, where a key signs them
+    evidence/_keys/<key>.pem                              the public half of each key that signed
 
 A record that is there is never written again, so that every step may be repeated. Each region has a chain of its
 own, since each cell's evidence is replicated to the other one and neither waits for that.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -18,10 +20,12 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from pgdrill.errors import Broken, NotRunnable
-from pgdrill.evidence.chain import Break, Link, Stored, next_link, verify_chain
+from pgdrill.evidence import signature
+from pgdrill.evidence.chain import Link, next_link
 from pgdrill.evidence.junit import drill_junit
 from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
 from pgdrill.evidence.report import report
+from pgdrill.evidence.signature import Signer
 from pgdrill.points import coverage
 
 ROOT = "evidence"
@@ -29,25 +33,31 @@ EVIDENCE = "evidence.json"
 TEARDOWN = "teardown.json"
 REPORT = "report.html"
 JUNIT = "junit.xml"
+# No database's name begins so.
+KEYS = f"{ROOT}/_keys"
 # As many drills as a trend can show and a person compare.
 TREND = 50
 
 
-class Shelf(Protocol):
-    """What evidence needs of the store; keys come in order."""
-
-    def put(self, key: str, body: bytes, *, content_type: str = ...) -> None: ...
+class Source(Protocol):
+    """What reading evidence needs of the store; keys come in order."""
 
     def get(self, key: str) -> bytes | None: ...
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]: ...
 
 
+class Shelf(Source, Protocol):
+    """What writing needs as well."""
+
+    def put(self, key: str, body: bytes, *, content_type: str = ...) -> None: ...
+
+
 def key(evidence: Evidence, document: str) -> str:
     return f"{ROOT}/{evidence.database}/{evidence.point.region}/{evidence.drill}/{document}"
 
 
-def save(shelf: Shelf, evidence: Evidence) -> str:
+def save(shelf: Shelf, evidence: Evidence, signer: Signer | None = None) -> str:
     """Write the evidence of a drill, its report and its JUnit XML; return the digest of the evidence.
 
     Where a drill has evidence already, that stands, and what is rendered is rendered from it.
@@ -56,14 +66,14 @@ def save(shelf: Shelf, evidence: Evidence) -> str:
     body = shelf.get(place)
     if body is None:
         body = canonical(evidence)
-        shelf.put(place, body)
+        _put_signed(shelf, place, body, signer)
     stands = _evidence(place, body)
     shelf.put(key(stands, JUNIT), drill_junit(stands), content_type="application/xml")
     _put_report(shelf, stands)
     return sha256(body)
 
 
-def finish(shelf: Shelf, teardown: Teardown) -> None:
+def finish(shelf: Shelf, teardown: Teardown, signer: Signer | None = None) -> None:
     """Write that the temporary instance is gone, and render the report with it.
 
     Raises:
@@ -72,18 +82,35 @@ def finish(shelf: Shelf, teardown: Teardown) -> None:
     evidence = load(shelf, teardown.drill, teardown.database)
     place = key(evidence, TEARDOWN)
     if shelf.get(place) is None:
-        shelf.put(place, canonical(teardown))
+        _put_signed(shelf, place, canonical(teardown), signer)
     _put_report(shelf, evidence)
 
 
-def load(shelf: Shelf, drill: str, database: str | None = None) -> Evidence:
+def _put_signed(shelf: Shelf, place: str, body: bytes, signer: Signer | None) -> None:
+    """Write a record after its signature: so what lies in the store is never signed because it lies there."""
+    if signer:
+        made = signature.sign(signer, body)
+        known = f"{KEYS}/{made.key.rpartition('/')[2]}.pem"
+        if shelf.get(known) is None:
+            shelf.put(known, signer.public_key().encode(), content_type="application/x-pem-file")
+        shelf.put(beside(place), made.model_dump_json().encode())
+    shelf.put(place, body)
+
+
+def beside(place: str) -> str:
+    """Return where the signature of a record lies."""
+    return f"{place.removesuffix('.json')}.signature.json"
+
+
+def load(shelf: Source, drill: str, database: str | None = None) -> Evidence:
     """Return the evidence of a drill. Without a database, all are searched; `latest` is the newest drill.
 
     Raises:
         NotRunnable: no such drill, or `latest` of several databases.
         Broken: what lies there is not evidence.
     """
-    found = [place for place in _places(shelf, database) if drill in {"latest", _drill(place)}]
+    places = sorted(_places(shelf, database), key=_drill)
+    found = [place for place in places if drill in {"latest", _drill(place)}]
     if not found:
         of = f" of database {database!r}" if database else ""
         raise NotRunnable(
@@ -101,7 +128,7 @@ def load(shelf: Shelf, drill: str, database: str | None = None) -> Evidence:
     return _evidence(found[-1], body)
 
 
-def load_teardown(shelf: Shelf, evidence: Evidence) -> Teardown | None:
+def load_teardown(shelf: Source, evidence: Evidence) -> Teardown | None:
     """Return the record of the teardown, None where there is none yet.
 
     Raises:
@@ -118,7 +145,7 @@ def load_teardown(shelf: Shelf, evidence: Evidence) -> Teardown | None:
 
 
 def history(
-    shelf: Shelf,
+    shelf: Source,
     database: str | None = None,
     before: str | None = None,
     most: int = TREND,
@@ -141,7 +168,7 @@ def history(
     return summaries
 
 
-def within(shelf: Shelf, since: datetime, until: datetime) -> list[Evidence]:
+def within(shelf: Source, since: datetime, until: datetime) -> list[Evidence]:
     """Return the drills that began from `since` on and before `until`, oldest first; what cannot be read is left out."""
     first, last = (f"{moment.astimezone(UTC):%Y%m%dt%H%M%S}" for moment in (since, until))
     found = []
@@ -152,41 +179,19 @@ def within(shelf: Shelf, since: datetime, until: datetime) -> list[Evidence]:
     return found
 
 
-def link(shelf: Shelf, database: str, region: str, drill: str) -> Link:
+def link(shelf: Source, database: str, region: str, drill: str) -> Link:
     """Return the place of a drill in the chain of its database and region, the same however often it is asked."""
     places = [place for place in _places(shelf, database, region) if _drill(place) < drill]
     last = shelf.get(places[-1]) if places else None
     return next_link(last, len(places))
 
 
-def broken(shelf: Shelf, database: str) -> list[Break]:
-    """Return every break in the chains of a database, one region after the other."""
-    places = _places(shelf, database)
-    regions = sorted({_region(place) for place in places})
-    return [
-        found for region in regions for found in _broken(shelf, [p for p in places if _region(p) == region])
-    ]
-
-
-def _broken(shelf: Shelf, places: Sequence[str]) -> list[Break]:
-    stored = []
-    for place in places:
-        body = shelf.get(place) or b""
-        torn_down = shelf.get(f"{place.removesuffix(EVIDENCE)}{TEARDOWN}")
-        try:
-            witness = Teardown.model_validate_json(torn_down).evidence_sha256 if torn_down else None
-        except ValidationError:
-            witness = "nothing that can be read"
-        stored.append(Stored(_drill(place), body, witness))
-    return verify_chain(stored)
-
-
-def databases(shelf: Shelf) -> list[str]:
+def databases(shelf: Source) -> list[str]:
     """Return the databases that have evidence, in name order."""
     return sorted({_database(place) for place in _places(shelf, None)})
 
 
-def render(shelf: Shelf, evidence: Evidence) -> str:
+def render(shelf: Source, evidence: Evidence) -> str:
     """Render the report anew, from the records in the store."""
     past = history(shelf, evidence.database, before=evidence.drill, most=coverage.REMEMBERED)
     window = timedelta(seconds=evidence.pitr_window)
@@ -194,7 +199,7 @@ def render(shelf: Shelf, evidence: Evidence) -> str:
     return report(evidence, load_teardown(shelf, evidence), past[-TREND:], ages)
 
 
-def export(shelf: Shelf, evidence: Evidence, directory: Path) -> Path:
+def export(shelf: Source, evidence: Evidence, directory: Path) -> Path:
     """Write the report of a drill to a directory, which is made where it is missing; return the file."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{evidence.drill}.html"
@@ -207,7 +212,7 @@ def _put_report(shelf: Shelf, evidence: Evidence) -> None:
     shelf.put(place, render(shelf, evidence).encode(), content_type="text/html; charset=utf-8")
 
 
-def _places(shelf: Shelf, database: str | None, region: str | None = None) -> list[str]:
+def _places(shelf: Source, database: str | None, region: str | None = None) -> list[str]:
     prefix = f"{ROOT}/{database}/{region}/" if region else f"{ROOT}/{database}/" if database else f"{ROOT}/"
     return [place for place in shelf.keys(prefix) if place.endswith(f"/{EVIDENCE}")]
 

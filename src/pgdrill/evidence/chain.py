@@ -1,8 +1,8 @@
 """Whether the evidence of a database is all there, in order, as it was written. Pure.
 
 Each record holds its number and the digest of the one before; each teardown holds its drill's digest again.
-Limit: whoever may write to the store can drop the newest drills, or write the whole chain anew. A signature and
-Object Lock stand against that, and belong to the deployment.
+Limit: whoever may write to the store can drop the newest drills. That the whole chain was written anew shows in the
+signatures beside it, which verification.py checks; against both stands Object Lock, which belongs to the deployment.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,15 @@ class Kind(StrEnum):
     ALTERED = "altered"
     DROPPED = "dropped"
     REORDERED = "reordered"
+    UNSIGNED = "unsigned"
+    FORGED = "forged"
+
+
+class Fault(NamedTuple):
+    """What is wrong with one record, without saying which."""
+
+    kind: Kind
+    what: str
 
 
 class Break(Model):
@@ -31,11 +40,15 @@ class Break(Model):
 
 
 class Stored(NamedTuple):
-    """A record as it lies in the store, under the key of `drill`; `witness` is the digest in its teardown."""
+    """A record as it lies in the store, under the key of `drill`; `witness` is the digest in its teardown.
+
+    `home` is the database and the region that it lies under.
+    """
 
     drill: str
     body: bytes
     witness: str | None = None
+    home: tuple[str, str] | None = None
 
 
 class Link(NamedTuple):
@@ -87,6 +100,12 @@ def _own(stored: Stored, evidence: Evidence) -> Iterator[Break]:
     if evidence.drill != stored.drill:
         yield Break(
             drill=stored.drill, kind=Kind.REORDERED, what=f"holds the evidence of drill {evidence.drill}"
+        )
+    if stored.home not in {None, (evidence.database, evidence.point.region)}:
+        yield Break(
+            drill=stored.drill,
+            kind=Kind.REORDERED,
+            what=f"holds evidence of database {evidence.database} in {evidence.point.region}",
         )
     digest = sha256(stored.body)
     if stored.witness not in {None, digest}:

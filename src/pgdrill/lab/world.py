@@ -18,6 +18,7 @@ SUFFIX = "lab"
 TAGS = {"Environment": "lab", "Owner": "you", "CostCenter": "none", "ManagedBy": "pgdrill"}
 MAC_KEY = f"alias/pgdrill-{SUFFIX}-mac"
 STORAGE_KEY = f"alias/pgdrill-{SUFFIX}-storage"
+SIGNING_KEY = f"alias/pgdrill-{SUFFIX}-signing"
 NETWORKS = {"production": "10.10.0.0/16", "drill": "10.20.0.0/16"}
 
 Clients = Callable[[str, str], Any]
@@ -85,6 +86,7 @@ def _world(clients: Clients, region: str, family: str) -> World:
         kms, MAC_KEY, "derives drill passwords", KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC"
     )
     storage_key = _key(kms, STORAGE_KEY, "encrypts databases, snapshots and evidence")
+    _key(kms, SIGNING_KEY, "signs evidence", KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     bucket, archive = (f"pgdrill-{SUFFIX}-{purpose}-{region}" for purpose in ("evidence", "archive"))
     for name in (bucket, archive):
         buckets.make(s3, name, region, storage_key, TAGS)
@@ -211,6 +213,7 @@ region = "{world.region}"
 evidence_bucket = "{world.evidence_bucket}"
 mac_key = "{MAC_KEY}"  # an HMAC key: every drill's password is derived with it, none is stored
 storage_key = "{STORAGE_KEY}"
+signing_key = "{SIGNING_KEY}"  # signs the evidence; `pgdrill evidence verify` checks it
 archive_bucket = "{world.archive_bucket}"  # exports, for 30 days
 export_role = "{world.export_role}"
 

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -114,3 +115,50 @@ def test_a_service_that_is_down_says_nothing_of_the_key() -> None:
     script.add_client_error("describe_key", "503", http_status_code=503)
     with pytest.raises(Unavailable, match="key 'alias/storage' cannot be used: 503"):
         Keys(client, "alias/mac").describe("alias/storage")
+
+
+ARN = "arn:aws:kms:ap-southeast-1:000000000000:key/k"
+
+
+def test_a_digest_is_signed_as_one_and_the_key_told_by_its_arn() -> None:
+    client, script = scripted("kms")
+    asked = {
+        "KeyId": "alias/signing",
+        "Message": b"\x01" * 32,
+        "MessageType": "DIGEST",
+        "SigningAlgorithm": "ECDSA_SHA_256",
+    }
+    script.add_response("sign", {"KeyId": ARN, "Signature": b"der"}, asked)
+    assert Keys(client, "alias/mac", "alias/signing").sign(b"\x01" * 32) == (ARN, b"der")
+
+
+def test_a_public_key_is_told_as_pem() -> None:
+    client, script = scripted("kms")
+    script.add_response("get_public_key", {"PublicKey": bytes(91)}, {"KeyId": "alias/signing"})
+    told = Keys(client, "alias/mac", "alias/signing").public_key()
+    # 91 bytes, as those of a key on P-256, are 122 characters of base64, filled up to 124.
+    assert told == f"-----BEGIN PUBLIC KEY-----\n{64 * 'A'}\n{58 * 'A'}==\n-----END PUBLIC KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "action", "does"),
+    [
+        ("sign", "Sign", lambda keys: keys.sign(bytes(32))),
+        ("get_public_key", "GetPublicKey", lambda keys: keys.public_key()),
+    ],
+)
+def test_a_signing_key_that_may_not_be_used_is_named(
+    call: str, action: str, does: Callable[[Keys], object]
+) -> None:
+    client, script = scripted("kms")
+    keys = Keys(client, "alias/mac", "alias/signing")
+    script.add_client_error(call, "DisabledException")
+    with pytest.raises(NotRunnable) as refused:
+        does(keys)
+    assert refused.value.message == "key 'alias/signing' cannot be used: DisabledException"
+    assert refused.value.hint == (
+        f"check that it exists, is enabled, and that this role may call {action} on it"
+    )
+    script.add_client_error(call, "ThrottlingException")
+    with pytest.raises(Unavailable, match="key 'alias/signing' cannot be used: ThrottlingException"):
+        does(keys)

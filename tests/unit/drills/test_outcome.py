@@ -92,21 +92,21 @@ def known(store: Memory, point: RecoveryPoint) -> str | None:
 
 def test_a_point_is_compared_with_drills_of_it_and_of_none_that_had_its_id_before() -> None:
     store, earlier, later = Memory(), proved(NOW), proved(NOW + timedelta(minutes=5))
-    outcome.keep(cast("Cell", SimpleNamespace(store=store)), earlier)
+    outcome.keep(cast("Cell", SimpleNamespace(store=store, signer=None)), earlier)
     assert known(store, earlier.point) == earlier.drill
     assert known(store, later.point) is None
 
 
 def test_a_copy_is_compared_with_drills_of_its_original() -> None:
     store, original = Memory(), proved(NOW)
-    outcome.keep(cast("Cell", SimpleNamespace(store=store)), original)
+    outcome.keep(cast("Cell", SimpleNamespace(store=store, signer=None)), original)
     copy = {"kind": PointKind.COPY, "usable_at": NOW + timedelta(hours=3), "region": "ap-northeast-1"}
     assert known(store, original.point.model_copy(update=copy)) == original.drill
 
 
 def test_a_moment_is_compared_with_drills_of_it() -> None:
     store, moment = Memory(), proved(None, kind=PointKind.PITR)
-    outcome.keep(cast("Cell", SimpleNamespace(store=store)), moment)
+    outcome.keep(cast("Cell", SimpleNamespace(store=store, signer=None)), moment)
     assert known(store, moment.point) == moment.drill
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 
 from pgdrill.errors import Broken, NotRunnable
-from pgdrill.evidence import archive
+from pgdrill.evidence import archive, audit
 from pgdrill.evidence.chain import Kind, Link
 from pgdrill.evidence.record import Evidence, canonical, sha256
 from pgdrill.model import PointKind, Verdict
 from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
-
 
 REGION = "ap-southeast-1"
 
@@ -153,7 +152,7 @@ def test_an_old_record_that_cannot_be_read_does_not_stop_a_drill(shelf: Shelf) -
 def test_untouched_evidence_is_whole(shelf: Shelf) -> None:
     for number in range(1, 4):
         drill(shelf, number)
-    assert archive.broken(shelf, "shop") == []
+    assert audit.broken(shelf, "shop") == []
 
 
 def test_evidence_altered_in_the_store_is_found_by_its_teardown_even_if_it_is_the_newest(
@@ -163,7 +162,7 @@ def test_evidence_altered_in_the_store_is_found_by_its_teardown_even_if_it_is_th
     last = drill(shelf, 2)
     forged = last.model_copy(update={"verdict_reason": "all is well"})
     shelf.put(archive.key(last, archive.EVIDENCE), canonical(forged))
-    assert [(found.drill, found.kind) for found in archive.broken(shelf, "shop")] == [
+    assert [(found.drill, found.kind) for found in audit.broken(shelf, "shop")] == [
         (last.drill, Kind.ALTERED)
     ]
 
@@ -171,8 +170,9 @@ def test_evidence_altered_in_the_store_is_found_by_its_teardown_even_if_it_is_th
 def test_evidence_deleted_from_the_store_is_found(shelf: Shelf) -> None:
     drills = [drill(shelf, number) for number in range(1, 4)]
     del shelf.held[archive.key(drills[1], archive.EVIDENCE)]
-    assert [(found.drill, found.kind) for found in archive.broken(shelf, "shop")] == [
-        (drills[2].drill, Kind.DROPPED)
+    assert [(found.drill, found.kind) for found in audit.broken(shelf, "shop")] == [
+        (drills[1].drill, Kind.DROPPED),
+        (drills[2].drill, Kind.DROPPED),
     ]
 
 
@@ -182,7 +182,7 @@ def test_each_region_has_a_chain_of_its_own_so_that_replicated_evidence_breaks_n
     away = drill(shelf, 2, point=copy, number=1)
     assert away.previous_sha256 is None
     assert archive.link(shelf, "shop", REGION, drilled(3).drill).number == 2
-    assert archive.broken(shelf, "shop") == []
+    assert audit.broken(shelf, "shop") == []
     assert [one.kind for one in archive.history(shelf, "shop")] == [PointKind.SNAPSHOT, PointKind.COPY]
     assert [one.kind for one in archive.history(shelf, "shop", region=REGION)] == [PointKind.SNAPSHOT]
 
@@ -195,7 +195,7 @@ def test_the_drills_of_a_period_are_those_that_began_in_it(shelf: Shelf) -> None
 def test_a_teardown_that_cannot_be_read_is_found(shelf: Shelf) -> None:
     only = drill(shelf, 1)
     shelf.put(archive.key(only, archive.TEARDOWN), b"?")
-    (found,) = archive.broken(shelf, "shop")
+    (found,) = audit.broken(shelf, "shop")
     assert found.kind is Kind.ALTERED
     assert found.what.endswith("its teardown says nothing that can be read")
 

@@ -9,20 +9,23 @@ from typer.testing import CliRunner, Result
 
 from pgdrill.cli import app
 from pgdrill.cli import evidence as commands
-from pgdrill.errors import NotRunnable
+from pgdrill.errors import NotRunnable, PlanError
 from pgdrill.evidence import archive
-from pgdrill.evidence.record import canonical, schema
+from pgdrill.evidence.record import Evidence, canonical, schema
+from pgdrill.evidence.signature import sign
 from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
-
+from tests.unit.evidence.pen import Pen
+from tests.unit.plans import plan
 
 REGION = "ap-southeast-1"
+PEN = Pen("ours")
 
 
 @pytest.fixture(name="shelf", autouse=True)
 def _shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A store with one passed and one failed drill, in place of the one that the plan names."""
     shelf = Shelf()
-    monkeypatch.setattr(commands, "open_cell", lambda *_: SimpleNamespace(store=shelf))
+    monkeypatch.setattr(commands, "open_cell", lambda *_: SimpleNamespace(store=shelf, plan=plan()))
     first = drilled(1)
     archive.save(shelf, first)
     archive.finish(shelf, torn_down(first))
@@ -83,7 +86,10 @@ def test_open_writes_the_report_and_prints_where(shelf: Shelf, tmp_path: Path) -
 
 def test_verify_of_whole_evidence_ends_well() -> None:
     result = run("verify")
-    assert (result.exit_code, result.stdout) == (0, "✓ shop: whole\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "✓ shop: whole\nsignatures were not checked: give the key with --public-key\n",
+    )
 
 
 def test_verify_of_altered_evidence_fails_and_names_the_drill(shelf: Shelf) -> None:
@@ -92,6 +98,94 @@ def test_verify_of_altered_evidence_fails_and_names_the_drill(shelf: Shelf) -> N
     assert result.exit_code == 1
     found = json.loads(result.stdout)["shop"]
     assert {(one["drill"], one["kind"]) for one in found} == {(drilled(1).drill, "altered")}
+
+
+@pytest.fixture(name="signed")
+def _signed(shelf: Shelf, tmp_path: Path) -> Path:
+    """Sign what is there, and download it; beside it lies the key, as `public.pem`."""
+    for place in [place for place in shelf.held if place.endswith((archive.EVIDENCE, archive.TEARDOWN))]:
+        shelf.put(archive.beside(place), sign(PEN, shelf.held[place]).model_dump_json().encode())
+    for place, body in shelf.held.items():
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(body)
+    (tmp_path / "public.pem").write_text(PEN.public_key())
+    return tmp_path
+
+
+def offline(signed: Path, *arguments: str) -> Result:
+    """Verify a downloaded folder; a plan that is not there shows that none is read."""
+    return run("verify", "--plan", "/nowhere", "--directory", str(signed), *arguments)
+
+
+def test_verify_of_a_downloaded_folder_needs_no_aws(signed: Path) -> None:
+    result = offline(signed, "--public-key", str(signed / "public.pem"))
+    assert (result.exit_code, result.stdout) == (0, "✓ shop: whole\n")
+
+
+def test_verify_of_a_downloaded_folder_finds_what_was_altered_there(signed: Path) -> None:
+    place = signed / archive.key(drilled(2), archive.EVIDENCE)
+    altered = Evidence.model_validate_json(place.read_bytes()).model_copy(update={"source": "other"})
+    place.write_bytes(canonical(altered))
+    assert offline(signed).exit_code == 0
+    result = offline(signed, "--public-key", str(signed / "public.pem"), "--json")
+    assert result.exit_code == 1
+    (found,) = json.loads(result.stdout)["shop"]
+    assert (found["drill"], found["kind"]) == (drilled(2).drill, "altered")
+
+
+def test_verify_says_when_it_could_not_look_at_signatures(signed: Path) -> None:
+    assert offline(signed).stdout == (
+        "✓ shop: whole\nsignatures were not checked: give the key with --public-key\n"
+    )
+
+
+def test_verify_with_another_key_fails(signed: Path) -> None:
+    (signed / "other.pem").write_text(Pen("other").public_key())
+    result = offline(signed, "--public-key", str(signed / "other.pem"))
+    assert result.exit_code == 1
+    assert result.stdout.startswith("✗ shop: 3 breaks\n")
+    # A key that was replaced is given with the new one.
+    both = (str(signed / "other.pem"), "--public-key", str(signed / "public.pem"))
+    assert offline(signed, "--public-key", *both).exit_code == 0
+
+
+def test_verify_of_the_bucket_takes_a_key_from_a_file_too(signed: Path) -> None:
+    result = run("verify", "--public-key", str(signed / "public.pem"))
+    assert (result.exit_code, result.stdout) == (0, "✓ shop: whole\n")
+
+
+def test_verify_of_a_folder_that_is_none_says_how_to_get_one(tmp_path: Path) -> None:
+    result = offline(tmp_path)
+    assert isinstance(result.exception, NotRunnable)
+    assert result.exception.message == f"directory {str(tmp_path)!r} has no folder 'evidence'"
+    assert result.exception.hint == (
+        "download the bucket's: aws s3 sync s3://BUCKET/evidence DIRECTORY/evidence"
+    )
+
+
+def test_verify_with_a_key_that_is_not_there_says_how_to_get_it(signed: Path) -> None:
+    result = offline(signed, "--public-key", "/nowhere.pem")
+    assert isinstance(result.exception, NotRunnable)
+    assert result.exception.message == (
+        "the public key cannot be read: [Errno 2] No such file or directory: '/nowhere.pem'"
+    )
+    assert result.exception.hint == "write one with: pgdrill evidence public-key"
+
+
+def test_public_key_needs_one_in_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = SimpleNamespace(region=REGION)
+    monkeypatch.setattr(commands, "open_cell", lambda *_: SimpleNamespace(place=place, signer=None))
+    result = run("public-key")
+    assert isinstance(result.exception, PlanError)
+    assert result.exception.message == "the plan names no signing key in ap-southeast-1"
+    assert result.exception.hint == (
+        "set signing_key of this region in the plan: a KMS key of the kind ECC_NIST_P256"
+    )
+
+
+def test_public_key_prints_what_verify_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "open_cell", lambda *_: SimpleNamespace(signer=PEN))
+    assert run("public-key").stdout == PEN.public_key()
 
 
 def test_schema_is_that_of_the_record() -> None:
