@@ -3,6 +3,7 @@
 `pulumi up` runs it against AWS, `pgdrill lab deploy` against a lab. What it makes follows from the settings alone.
 """
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,12 +22,9 @@ settings = configuration.load(pulumi.Config("pgdrill").require_object(configurat
 configuration.hold(settings, datetime.now(UTC))
 account = aws.get_caller_identity().account_id
 bundle = Path(settings.ca_bundle) if settings.ca_bundle else zips.BUNDLE
-packages = {
-    kind: zips.build(
-        Path(__file__).parents[1] / "dist", platform=settings.platform, ca_bundle=bundle, which=kind
-    )
-    for kind in Zip
-}
+# Deployments that go on at once, with other certificates, each have a place of their own.
+place = Path(os.environ.get("PGDRILL_DIST") or Path(__file__).parents[1] / "dist")
+packages = {kind: zips.build(place, platform=settings.platform, ca_bundle=bundle, which=kind) for kind in Zip}
 both = grounds(settings, account)
 cells = {
     which: Cell(which, settings, both, ground, packages)

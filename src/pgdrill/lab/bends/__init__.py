@@ -23,7 +23,6 @@ from pgdrill.lab.bends import (
     recording,
     schedules,
     tasks,
-    transport,
     versions,
 )
 from pgdrill.lab.rds.service import Rds
@@ -33,7 +32,6 @@ ALL: tuple[Callable[[Rds], None], ...] = (
     recording.apply,
     denials.apply,
     conditions.apply,
-    transport.apply,
     key_use.apply,
     rds_policies.apply,
     handler_errors.apply,

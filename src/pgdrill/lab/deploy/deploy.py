@@ -147,7 +147,7 @@ def _run(lab: Lab, asked: dict[str, Any], progress: Progress) -> JSON:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors_file,
-            env=inherited | environment,
+            env=inherited | environment | {"PGDRILL_DIST": str(lab.directory / "dist")},
             text=True,
         ) as process,
     ):
