@@ -19,10 +19,14 @@ Policy = dict[str, Any]
 
 # What functions in the drill VPC ask of RDS; docs/permissions.md says which step asks what.
 RDS_ACTIONS = (
-    "rds:AddTagsToResource", "rds:CopyDBSnapshot", "rds:CreateDBSnapshot", "rds:DeleteDBInstance",
-    "rds:DeleteDBSnapshot", "rds:DescribeAccountAttributes", "rds:DescribeDBInstanceAutomatedBackups",
-    "rds:DescribeDBInstances", "rds:DescribeDBSnapshots", "rds:DescribeExportTasks", "rds:ModifyDBInstance",
-    "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime", "rds:StartExportTask",
+    "rds:AddTagsToResource", "rds:DeleteDBInstance", "rds:DeleteDBSnapshot", "rds:ModifyDBInstance",
+    "rds:RestoreDBInstanceFromDBSnapshot",
+)  # fmt: skip
+RDS_ACTIONS_PRIMARY = ("rds:CreateDBSnapshot", "rds:RestoreDBInstanceToPointInTime", "rds:StartExportTask")
+RDS_ACTIONS_DR = ("rds:CopyDBSnapshot",)
+RDS_LISTS = (
+    "rds:DescribeAccountAttributes", "rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBInstances",
+    "rds:DescribeDBSnapshots", "rds:DescribeExportTasks",
 )  # fmt: skip
 S3_ACTIONS = ("s3:GetObject", "s3:ListBucket", "s3:PutObject")
 
@@ -88,24 +92,20 @@ def s3_policy(names: Names, buckets: tuple[str, ...]) -> Policy:
     )
 
 
-def rds_policy(names: Names, other_region: str) -> Policy:
-    """The calls that are made, on this region's things, and on the other's snapshots to copy from."""
-    foreign = f"arn:aws:rds:{other_region}:{names.account}:snapshot:{names.stem}-*"
-    return _policy(
-        names,
-        {"AWS": names.root},
-        {
-            "Sid": "OwnAccount",
-            "Action": list(RDS_ACTIONS),
-            "Resource": [names.arn("rds", "*"), foreign],
-        },
-        {
-            # These have no resource.
-            "Sid": "Lists",
-            "Action": [action for action in RDS_ACTIONS if action.startswith("rds:Describe")],
-            "Resource": "*",
-        },
-    )
+def rds_policy(names: Names, primary: Names) -> Policy:
+    """The calls that are made: on this region's things, and in the DR region to copy the primary's snapshots."""
+    here = names.arn("rds", "*")
+    statements = [
+        {"Sid": "Change", "Action": list(RDS_ACTIONS), "Resource": here},
+        # Some of these have no resource.
+        {"Sid": "Look", "Action": list(RDS_LISTS), "Resource": "*"},
+    ]
+    if names == primary:
+        statements.append({"Sid": "Take", "Action": list(RDS_ACTIONS_PRIMARY), "Resource": here})
+    else:
+        source = primary.arn("rds", f"snapshot:{primary.stem}-*")
+        statements.append({"Sid": "Copy", "Action": list(RDS_ACTIONS_DR), "Resource": [here, source]})
+    return _policy(names, {"AWS": names.root}, *statements)
 
 
 def kms_policy(names: Names, mac: str, signing: str) -> Policy:

@@ -52,17 +52,18 @@ class Ground(pulumi.ComponentResource):
         settings: Settings,
         cell: str,
         names: Names,
-        other: Names,
+        primary: Names,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgdrill:ground:Ground", name, None, opts)
         self.cell, self.names, self._settings, self._name = cell, names, settings, name
+        self._primary = primary
         self._inside = pulumi.ResourceOptions(parent=self)
         self.keys = Keys(name, settings, names, opts=self._inside)
         self.buckets = Buckets(name, settings, names, self.keys.storage, opts=self._inside)
         self._flow_logs = FlowLogRole(f"{name}-flow-logs", settings, names, opts=self._inside)
         self.drill = self._network("drill")
-        self._drill_endpoints(other)
+        self._drill_endpoints()
         drill_groups = self._groups("drill", self.drill)
         self.databases = {}
         recovery = self._adopt() if cell == "primary" and settings.primary.network else self._own()
@@ -86,7 +87,7 @@ class Ground(pulumi.ComponentResource):
             f"{self._name}-{purpose}", self._settings, self.names, purpose, network.subnets, opts=self._inside
         )
 
-    def _drill_endpoints(self, other: Names) -> None:
+    def _drill_endpoints(self) -> None:
         kms = pulumi.Output.all(self.keys.mac, self.keys.signing).apply(
             lambda arns: endpoints.kms_policy(self.names, *arns)
         )
@@ -96,7 +97,7 @@ class Ground(pulumi.ComponentResource):
             self.names,
             self.drill,
             buckets=(self.names.bucket("evidence"), self.names.bucket("archive")),
-            services={"rds": endpoints.rds_policy(self.names, other.region), "kms": kms},
+            services={"rds": endpoints.rds_policy(self.names, self._primary), "kms": kms},
             opts=self._inside,
         )
 
@@ -212,8 +213,9 @@ def grounds(settings: Settings, account: str) -> Grounds:
     """Make both regions' ground, and what goes between them."""
     suffix = settings.stack.suffix
     here, there = (Names(suffix, region, account) for region in (settings.primary.region, settings.dr.region))
-    primary = Ground("primary", settings, "primary", here, there)
-    dr = Ground("dr", settings, "dr", there, here)
+    primary, dr = (
+        Ground(cell, settings, cell, names, here) for cell, names in (("primary", here), ("dr", there))
+    )
     for source, target in ((primary, dr), (dr, primary)):
         Replication(
             f"{source.cell}-replication",
