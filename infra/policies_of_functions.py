@@ -234,6 +234,7 @@ def copy(scope: Scope) -> list[Statement]:
 def export(scope: Scope) -> list[Statement]:
     archive = f"arn:aws:s3:::{scope.archive}"
     return [
+        sees_instances(scope),
         sees_snapshots(scope),
         sees_exports(),
         allow("Export", "rds:StartExportTask", scope.points),
