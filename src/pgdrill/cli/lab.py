@@ -1,16 +1,16 @@
 """The commands of the lab. Thin; what they do stands in pgdrill.lab, which needs the extra `lab` and loads late."""
 
-import importlib.util
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
+from pgdrill.cli import deployment
 from pgdrill.cli.context import JsonOption, err, out, print_json, print_table
+from pgdrill.cli.lab_context import DirectoryOption, RegionOption, open_lab
 from pgdrill.errors import NotRunnable
 from pgdrill.lab.faults import Setting
 
@@ -22,32 +22,7 @@ NOT_RUNNING = 3
 app = typer.Typer(help="An AWS on this machine, with real PostgreSQL behind its RDS.", no_args_is_help=True)
 fault = typer.Typer(help="What the lab does wrong on purpose.", no_args_is_help=True)
 app.add_typer(fault, name="fault")
-
-DirectoryOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--directory",
-        envvar="PGDRILL_LAB",
-        help="Where the lab lives: /var/lib/pgdrill/lab for root, else $XDG_STATE_HOME/pgdrill/lab, unless given.",
-        show_default=False,
-    ),
-]
-RegionOption = Annotated[
-    str | None, typer.Option("--region", help="Which region; the primary one unless given.")
-]
-
-
-def _lab(directory: Path | None) -> "Lab":
-    missing = [
-        name for name in ("cryptography", "ministack", "psutil") if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        raise NotRunnable(
-            f"the lab needs {', '.join(missing)}, not installed here", hint="pip install 'pgdrill[lab]'"
-        )
-    from pgdrill.lab.lab import Lab  # noqa: PLC0415 # the product installs without the lab
-
-    return Lab(directory)
+app.add_typer(deployment.app)
 
 
 @app.command()
@@ -68,16 +43,20 @@ def up(
         float | None,
         typer.Option(help="Seconds between archived WAL segments; 1 unless given, 300 in AWS.", min=0.1),
     ] = None,
+    auth: Annotated[
+        bool | None,
+        typer.Option("--auth/--no-auth", help="Enforce IAM policies, as AWS does; not unless given."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a lab: an AWS endpoint on loopback with two regions, networks, keys, buckets and a plan.
 
     A lab that runs already stays as it is.
     """
-    lab = _lab(directory)
-    from pgdrill.lab.record import Settings  # noqa: PLC0415 # as in _lab
+    lab = open_lab(directory)
+    from pgdrill.lab.record import Settings  # noqa: PLC0415 # the product installs without the lab
 
-    asked = {"port": port, "amcheck": amcheck, "archive_every": archive_every}
+    asked = {"port": port, "amcheck": amcheck, "archive_every": archive_every, "auth": auth}
     given = {name: value for name, value in asked.items() if value is not None}
     with err.status("starting the lab"):
         began = lab.up(Settings.model_validate(given), fresh=fresh)
@@ -100,7 +79,7 @@ def down(
     ] = False,
 ) -> None:
     """End the lab and everything of it that runs, also after a crash; remove its directory."""
-    lab = _lab(directory)
+    lab = open_lab(directory)
     with err.status("ending the lab"):
         ran = lab.down(keep=keep_state)
     state = "state kept" if keep_state else "nothing left"
@@ -110,7 +89,7 @@ def down(
 @app.command()
 def status(directory: DirectoryOption = None, *, as_json: JsonOption = False) -> None:
     """Tell what runs. Exit status 0 when the lab runs, 3 when it does not."""
-    lab = _lab(directory)
+    lab = open_lab(directory)
     record = lab.running()
     if record is None:
         if as_json:
@@ -200,7 +179,7 @@ def sabotage(
     as_list: Annotated[bool, typer.Option("--list", help="List the kinds of damage.")] = False,
 ) -> None:
     """Damage a snapshot, so that a drill can be seen to find it."""
-    lab = _lab(directory)
+    lab = open_lab(directory)
     if as_list:
         _print_kinds()
         return
@@ -211,7 +190,7 @@ def sabotage(
 
 
 def _print_kinds() -> None:
-    from pgdrill.lab import sabotage as damage  # noqa: PLC0415 # as in _lab
+    from pgdrill.lab import sabotage as damage  # noqa: PLC0415 # the product installs without the lab
 
     table = Table(box=None, pad_edge=False)
     table.add_column("KIND", no_wrap=True)
@@ -229,7 +208,7 @@ def backup(
     region: RegionOption = None,
 ) -> None:
     """Let an instance's daily automated snapshot be taken now, instead of in its backup window."""
-    _lab(directory).door.back_up(instance, region=region)
+    open_lab(directory).door.back_up(instance, region=region)
     err.print(f"{instance} is backing up; see it with: pgdrill lab status", markup=False)
 
 
@@ -249,19 +228,19 @@ def set_faults(
         raise NotRunnable(
             f"faults are not JSON: {error}", hint='write, for one: {"latency": {"restore": 20}}'
         ) from error
-    print_json(_lab(directory).door.set_faults(change))
+    print_json(open_lab(directory).door.set_faults(change))
 
 
 @fault.command("clear")
 def clear_faults(directory: DirectoryOption = None) -> None:
     """Let the lab do everything right again."""
-    print_json(_lab(directory).door.clear_faults())
+    print_json(open_lab(directory).door.clear_faults())
 
 
 @fault.command("list")
 def list_faults(directory: DirectoryOption = None) -> None:
     """Print what is set, as JSON."""
-    print_json(_lab(directory).door.faults())
+    print_json(open_lab(directory).door.faults())
 
 
 @app.command()
@@ -283,7 +262,7 @@ def fire(
     Example: pgdrill lab fire pgdrill-main-take-shop --due-at 2026-11-22T06:00:00Z
     """
     occasion = due_at.replace(tzinfo=UTC) if due_at else datetime.now(UTC)
-    fired = _lab(directory).door.fire(name, occasion, region=region)
+    fired = open_lab(directory).door.fire(name, occasion, region=region)
     if as_json:
         print_json(fired)
     elif fired["undelivered"]:
@@ -308,8 +287,8 @@ def calls(
 
     There is a record only in a lab that enforces policies, as one does that the stack is deployed in.
     """
-    lab = _lab(directory)
-    from pgdrill.lab import calls as record  # noqa: PLC0415 # as in _lab
+    lab = open_lab(directory)
+    from pgdrill.lab import calls as record  # noqa: PLC0415 # the product installs without the lab
 
     wanted = [
         call
@@ -333,8 +312,8 @@ def inbox(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what topics were told since the lab began, and who would have got it by mail, text or otherwise."""
-    lab = _lab(directory)
-    from pgdrill.lab.cloudwatch.inbox import Inbox  # noqa: PLC0415 # as in _lab
+    lab = open_lab(directory)
+    from pgdrill.lab.cloudwatch.inbox import Inbox  # noqa: PLC0415 # the product installs without the lab
 
     letters = [
         letter

@@ -1,0 +1,93 @@
+"""The commands that deploy the Pulumi program into a lab and destroy what was deployed; `pgdrill lab deploy|destroy`."""
+
+import json
+import time
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pgdrill.cli.context import JsonOption, err, print_json
+from pgdrill.cli.lab_context import DirectoryOption, open_lab
+from pgdrill.errors import NotRunnable
+
+if TYPE_CHECKING:
+    from pgdrill.lab.deploy.deploy import Outcome
+
+app = typer.Typer()
+
+
+@app.command()
+def deploy(
+    directory: DirectoryOption = None,
+    *,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            help="The settings, TOML or JSON, as `pgdrill:plan` of the Pulumi configuration; one database unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    program: Annotated[
+        Path | None,
+        typer.Option(help="The Pulumi program; that of this checkout unless given.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Deploy the Pulumi program into the running lab, or bring what is deployed up to date.
+
+    The lab is to enforce policies, as AWS does: pgdrill lab up --auth
+    """
+    from pgdrill.lab.deploy import deploy as deploying  # noqa: PLC0415 # the product installs without the lab
+    from pgdrill.lab.deploy.deployment import OUTPUTS, PLAN  # noqa: PLC0415
+
+    lab = open_lab(directory)
+    given = None if settings is None else _read(settings)
+    began = time.monotonic()
+    with err.status("running the Pulumi program") as status:
+        outcome = deploying.deploy(lab, given, program=program or deploying.PROGRAM, progress=status.update)
+    if as_json:
+        print_json({"counts": outcome.counts, "resources": outcome.resources, "outputs": outcome.outputs})
+        return
+    _print(outcome, time.monotonic() - began)
+    for label, path in (("outputs", OUTPUTS), ("plan", PLAN)):
+        err.print(f"{label}: {lab.directory / path}", soft_wrap=True, markup=False)
+    err.print("see its schedules:  aws scheduler list-schedules", markup=False)
+    err.print("end it:             pgdrill lab destroy", markup=False)
+
+
+@app.command()
+def destroy(directory: DirectoryOption = None, *, as_json: JsonOption = False) -> None:
+    """Delete everything that was deployed into the lab, the last made first.
+
+    What was made at run time is not part of it: run `pgdrill purge` before, as in AWS.
+    """
+    from pgdrill.lab.deploy import deploy as deploying  # noqa: PLC0415 # the product installs without the lab
+
+    lab = open_lab(directory)
+    began = time.monotonic()
+    with err.status("deleting") as status:
+        outcome = deploying.destroy(lab, progress=status.update)
+    if as_json:
+        print_json({"counts": outcome.counts, "resources": outcome.resources})
+        return
+    _print(outcome, time.monotonic() - began)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise NotRunnable(
+            f"settings {str(path)!r} cannot be read: {error}", hint="they are a TOML or JSON file in UTF-8"
+        ) from error
+    return found
+
+
+def _print(outcome: "Outcome", seconds: float) -> None:
+    done = (
+        ", ".join(f"{number} {what}" for what, number in outcome.counts.items() if number) or "nothing to do"
+    )
+    err.print(f"{done}; {outcome.resources} resources are there; {seconds:.1f} s", markup=False)
