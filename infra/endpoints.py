@@ -108,15 +108,15 @@ def rds_policy(names: Names, primary: Names) -> Policy:
     return _policy(names, {"AWS": names.root}, *statements)
 
 
-def kms_policy(names: Names, mac: str, signing: str) -> Policy:
-    """Derive with the one key, sign with the other, and see what key an instance has."""
-    return _policy(
-        names,
-        {"AWS": names.root},
+def kms_policy(names: Names, primary: Names, mac: str, signing: str) -> Policy:
+    """Derive with the one key, sign with the other, and in the primary region see what key an instance has."""
+    statements = [
         {"Sid": "Derive", "Action": "kms:GenerateMac", "Resource": mac},
         {"Sid": "Sign", "Action": ["kms:GetPublicKey", "kms:Sign"], "Resource": signing},
-        {"Sid": "Look", "Action": "kms:DescribeKey", "Resource": names.arn("kms", "key/*")},
-    )
+    ]
+    if names == primary:
+        statements.append({"Sid": "Look", "Action": "kms:DescribeKey", "Resource": names.arn("kms", "key/*")})
+    return _policy(names, {"AWS": names.root}, *statements)
 
 
 def secrets_policy(names: Names, secrets: tuple[str, ...]) -> Policy:
