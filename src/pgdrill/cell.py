@@ -4,7 +4,8 @@ One set of clients is made here for the CLI, for functions and for the lab alike
 differ, and botocore reads those from the environment.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -29,6 +30,8 @@ CONFIG = Config(
     read_timeout=30,
     user_agent_extra="pgdrill",
 )
+# Clients may be used by many threads, and made by one at a time.
+_MAKING = Lock()
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Cell:
     store: Store
     keys: Keys
     session: boto3.session.Session
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -69,8 +73,12 @@ class Cell:
         )
 
     def client(self, service: str) -> Any:
-        """Make a client of another service in this region, with the patience that all of them have."""
-        return self.session.client(service, region_name=self.place.region, config=CONFIG)  # type: ignore[call-overload] # the caller's choice
+        """Return a client of another service in this region, with the patience that all of them have."""
+        made, region = self._clients, self.place.region
+        with _MAKING:
+            if (service, region) not in made:
+                made[service, region] = self.session.client(service, region_name=region, config=CONFIG)  # type: ignore[call-overload] # the caller's choice
+            return made[service, region]
 
     @property
     def signer(self) -> Keys | None:

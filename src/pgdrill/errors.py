@@ -66,8 +66,17 @@ def said(error: str, cause: str) -> tuple[str, str]:
         text = str(json.loads(cause)["errorMessage"])
     except (ValueError, KeyError, TypeError):
         return f"{error} ended the step", "see the log of the function that ran it"
-    message, bracket, hint = text.removesuffix(")").rpartition(" (")
-    return (message, hint) if bracket and text.endswith(")") else (text, "")
+    return _parted(text)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Part `message (hint)` at the bracket that the last one closes; either may hold brackets of its own."""
+    depth = 0
+    for place in range(len(text) - 1, 0, -1):
+        depth += {")": 1, "(": -1}.get(text[place], 0)
+        if depth == 0:
+            return (text[: place - 1], text[place + 1 : -1]) if text[place] == "(" else (text, "")
+    return text, ""
 
 
 def _names(kind: type[DrillError]) -> set[str]:

@@ -9,14 +9,16 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from pgdrill.evidence import charts, wording
 from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
 from pgdrill.model import Kept, PointKind, Verdict
 from pgdrill.points import coverage
 from pgdrill.points.coverage import Age
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 DAMAGE_SHOWN = 30
 
@@ -77,7 +79,10 @@ def _style() -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    # Here, since most functions load this module with the archive and render nothing.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
     environment = Environment(
         loader=PackageLoader("pgdrill.evidence"),
         autoescape=True,

@@ -17,7 +17,7 @@ from pgdrill.errors import DrillError, NotRunnable, PlanError
 from pgdrill.exporting import conclusion, exported
 from pgdrill.exporting.conclusion import Conclusion
 from pgdrill.messages import Level, Message, Reply
-from pgdrill.model import Finding, Model, RecoveryPoint, Seal
+from pgdrill.model import Clock, Finding, Model, RecoveryPoint, Seal
 from pgdrill.plan import DatabasePlan, Plan
 from pgdrill.points import choice
 
@@ -26,6 +26,8 @@ LONGEST = 60
 ATTEMPTS = 3
 # A point that could not be exported for so long is not made up for; the next one is due by then.
 LOOK_BACK = timedelta(days=2)
+# A database is not begun with that has less than this left, in seconds.
+LEAST = 10.0
 
 _VALID = re.compile(r"[a-z](?:-?[a-z0-9])*")
 
@@ -139,12 +141,38 @@ def start(cell: Cell, point: RecoveryPoint, tasks: Sequence[ExportTask]) -> str:
     return name
 
 
-def tend(cell: Cell, database: DatabasePlan, now: datetime) -> Tended:
-    """Start what is due, follow what is under way, conclude what has ended. Safe to call at any time, and often."""
+def tend_all(cell: Cell, clock: Clock, turn: int = 0) -> Reply:
+    """Tend the exports of every database, each whatever becomes of the others, as far as there is time.
+
+    `turn` says which is first, so that with many databases each is reached in one of the next passes.
+    """
+    if cell.plan.exports.schedule == "off" and not cell.place.archive_bucket:
+        return Reply()
+    # One listing, however many databases there are.
+    tasks, told = cell.exports.into(cell.archive().bucket), Reply()
+    databases = cell.plan.databases
+    first = turn % len(databases)
+    for database in (*databases[first:], *databases[:first]):
+        if clock.remaining() < LEAST:
+            break
+        try:
+            told += tend(cell, database, clock.now, tasks).reply
+        except DrillError as error:
+            told += Reply(messages=(Message.of("exports not tended", error),))
+    return told
+
+
+def tend(
+    cell: Cell, database: DatabasePlan, now: datetime, listed: Sequence[ExportTask] | None = None
+) -> Tended:
+    """Start what is due, follow what is under way, conclude what has ended. Safe to call at any time, and often.
+
+    `listed` are the tasks that write into the archive, where somebody has asked for them already.
+    """
     if cell.plan.exports.schedule == "off" and not cell.place.archive_bucket:
         return Tended()
     held = choice.held(cell, database)
-    tasks = of(cell, database)
+    tasks = of(cell, database, listed)
     started, told = [], Reply()
     for snapshot in due(cell.plan, database, held, tasks, now):
         try:
@@ -156,7 +184,7 @@ def tend(cell: Cell, database: DatabasePlan, now: datetime) -> Tended:
         for task in tasks
         if not task.under_way and cell.store.get(_key(database, task.id)) is None
     ]
-    running = tuple(task for task in of(cell, database) if task.under_way)
+    running = tuple(task for task in (of(cell, database) if started else tasks) if task.under_way)
     sizes = {snapshot.arn: snapshot.storage_gb for snapshot in held}
     for ended in concluded:
         told += conclusion.told(ended)
@@ -165,9 +193,9 @@ def tend(cell: Cell, database: DatabasePlan, now: datetime) -> Tended:
     return Tended(started=tuple(started), under_way=running, concluded=tuple(concluded), reply=told)
 
 
-def of(cell: Cell, database: DatabasePlan) -> list[ExportTask]:
+def of(cell: Cell, database: DatabasePlan, listed: Sequence[ExportTask] | None = None) -> list[ExportTask]:
     """Return the exports of a database into the plan's archive, in any state, oldest first."""
-    tasks = cell.exports.into(cell.archive().bucket)
+    tasks = cell.exports.into(cell.archive().bucket) if listed is None else listed
     return [task for task in tasks if _belongs(cell.plan, database, task.snapshot)]
 
 

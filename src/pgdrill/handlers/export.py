@@ -1,25 +1,20 @@
-"""The function `export`: starts the exports that are due, follows those under way, judges those that have ended.
+"""The function `export`: starts the exports that are due, follows those under way, judges those that have ended."""
 
-What one database ends in does not hinder the others.
-"""
+from datetime import timedelta
 
 from pgdrill.cell import Cell
-from pgdrill.errors import DrillError
 from pgdrill.exporting import exports
 from pgdrill.handlers.boundary import function
 from pgdrill.handlers.payloads import Answer, Due
-from pgdrill.messages import Message, Reply
 from pgdrill.model import Clock
 
+# Moves the database that is first from pass to pass.
+TURN = timedelta(minutes=15)
 
-def export(_: Due, cell: Cell, clock: Clock) -> Answer:
-    told = Reply()
-    for database in cell.plan.databases:
-        try:
-            told += exports.tend(cell, database, clock.now).reply
-        except DrillError as error:
-            told += Reply(messages=(Message.of("exports not tended", error),))
-    return Answer(reply=told)
+
+def export(request: Due, cell: Cell, clock: Clock) -> Answer:
+    turn = int(request.due_at.timestamp() // TURN.total_seconds())
+    return Answer(reply=exports.tend_all(cell, clock, turn))
 
 
 handler = function(Due, export)

@@ -3,8 +3,10 @@
 Calls nothing in the other region: S3 replicates `inventory/` between the two buckets, in both directions.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,10 +16,12 @@ from pgdrill.drills.state import Step
 from pgdrill.errors import NotRunnable
 from pgdrill.evidence import archive
 from pgdrill.messages import Event, Level, Message, Metric, Reply
-from pgdrill.model import Moment
+from pgdrill.model import Beat, Moment
 from pgdrill.points import inventory
 from pgdrill.points.inventory import Drilled, Inventory
 
+# As many connections as a client of botocore keeps.
+AT_ONCE = 10
 # The kind of the event of a telling, which rules forward to the other region.
 TOLD = "InventoryTold"
 
@@ -37,11 +41,11 @@ def gather(cell: Cell, now: datetime) -> Inventory:
     """Return all that the cell has, as RDS and the store tell it now."""
     plan = cell.plan
     snapshots = cell.snapshots.ours(plan.stack.suffix)
-    instances = {}
-    for database in plan.databases:
-        if instance := cell.rds.instance(database.instance):
-            instances[database.name] = instance.resource_id
+    # One listing, however many databases there are.
+    there = {instance.id: instance.resource_id for instance in cell.rds.named("")}
     names = [database.name for database in plan.databases]
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        stored = dict(zip(names, pool.map(lambda name: _stored(cell, name, now), names), strict=True))
     return Inventory(
         region=cell.place.region,
         suffix=plan.stack.suffix,
@@ -51,16 +55,29 @@ def gather(cell: Cell, now: datetime) -> Inventory:
         busy=frozenset(
             {snapshot.id for snapshot in snapshots if snapshot.under_way}
             | {task.snapshot for task in cell.exports.under_way()}
-            | {point for name in names for point in _restored(cell, name, now)}
+            | {point for known in stored.values() for point in known.restored}
         ),
-        instances=instances,
-        drills={name: drilled for name in names if (drilled := _drilled(cell, name))},
-        ledger={
-            name: beats[-1]
-            for name in names
-            if (beats := ledger.witness(cell.store, name, now - timedelta(days=1)))
+        instances={
+            database.name: there[database.instance]
+            for database in plan.databases
+            if database.instance in there
         },
+        drills={name: known.drilled for name, known in stored.items() if known.drilled},
+        ledger={name: known.beat for name, known in stored.items() if known.beat},
     )
+
+
+class _Stored(NamedTuple):
+    """What the store holds of one database; most of reading it is waiting."""
+
+    restored: set[str]
+    drilled: Drilled | None
+    beat: Beat | None
+
+
+def _stored(cell: Cell, database: str, now: datetime) -> _Stored:
+    beats = ledger.witness(cell.store, database, now - timedelta(days=1))
+    return _Stored(_restored(cell, database, now), _drilled(cell, database), beats[-1] if beats else None)
 
 
 def tell(cell: Cell, own: Inventory) -> str:
