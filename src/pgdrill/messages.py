@@ -12,7 +12,7 @@ from pydantic import Field
 from pgdrill.errors import DrillError
 from pgdrill.model import Model
 
-Unit = Literal["Seconds", "Count", "Percent"]
+Unit = Literal["Seconds", "Count", "Percent", "None"]
 
 # Room for the message that a reply was cut, and for the names around its three lists.
 _CUT_BYTES = 512
