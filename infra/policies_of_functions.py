@@ -260,13 +260,12 @@ def hear(scope: Scope) -> list[Statement]:
 
 
 def choose(scope: Scope) -> list[Statement]:
-    return [
-        sees_instances(scope),
-        sees_snapshots(scope),
-        sees_backups(),
-        deletes_leases(scope),
-        *files(scope, read=("evidence",), write=("drills", "skipped")),
-    ]
+    """Only where production is, a moment can be restored, and one that is unproved looked for."""
+    statements = [sees_instances(scope), sees_snapshots(scope), deletes_leases(scope)]
+    if scope.is_primary:
+        statements.append(sees_backups())
+    read = ("evidence",) if scope.is_primary else ()
+    return [*statements, *files(scope, read=read, write=("drills", "skipped"))]
 
 
 def restore(scope: Scope) -> list[Statement]:

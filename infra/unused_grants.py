@@ -1,0 +1,95 @@
+"""What policies grant and a healthy run in a lab does not use, each with the reason why it is granted all the same.
+
+A run of the whole is held against this: every call is allowed by a policy, and every grant is used or stands here.
+The key is a statement's name and an action. What an emulator's service does not do itself is not proved without AWS.
+"""
+
+# AWS does these in a role's name; the lab's services have no need to.
+ONLY_IN_AWS: dict[tuple[str, str], str] = {
+    **dict.fromkeys(
+        [
+            ("Interfaces", f"ec2:{action}")
+            for action in (
+                "AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface",
+                "DescribeNetworkInterfaces", "DescribeSubnets", "UnassignPrivateIpAddresses",
+            )
+        ],
+        "Lambda asks for them when it makes the network interfaces of a function in a VPC",
+    ),
+    **dict.fromkeys(
+        [("Log", "logs:CreateLogStream"), ("Log", "logs:PutLogEvents")],
+        "Lambda writes a function's log as the function's role",
+    ),
+    ("ReadEnvironment", "kms:Decrypt"): "Lambda reads an encrypted environment by a grant that it made when the"
+    " function was; this holds if the role was made anew since, which such a grant does not outlive",
+    **dict.fromkeys(
+        [
+            ("DeliverLogs", f"logs:{action}")
+            for action in (
+                "CreateLogDelivery", "DeleteLogDelivery", "DescribeLogGroups", "DescribeResourcePolicies",
+                "GetLogDelivery", "ListLogDeliveries", "PutResourcePolicy", "UpdateLogDelivery",
+            )
+        ],
+        "Step Functions looks for them when a state machine with a log is made or changed",
+    ),
+    **dict.fromkeys(
+        [("KeepHistory", "kms:Decrypt"), ("KeepHistory", "kms:GenerateDataKey"), ("EncryptLogs", "kms:GenerateDataKey")],
+        "Step Functions encrypts definition, history and log in the name of the state machine's role",
+    ),
+    ("ReadSchedules", "kms:Decrypt"): "the scheduler decrypts a schedule's input in the name of its role",
+    **dict.fromkeys(
+        [("EncryptMessages", "kms:Decrypt"), ("EncryptMessages", "kms:GenerateDataKey")],
+        "SNS encrypts a message with the topic's key in the name of who publishes",
+    ),
+    **dict.fromkeys(
+        [
+            ("Look", "s3:GetReplicationConfiguration"), ("Look", "s3:ListBucket"),
+            ("Read", "s3:GetObjectLegalHold"), ("Read", "s3:GetObjectRetention"),
+            ("Read", "s3:GetObjectVersionAcl"), ("Read", "s3:GetObjectVersionForReplication"),
+            ("Read", "s3:GetObjectVersionTagging"), ("Write", "s3:ReplicateObject"),
+            ("Write", "s3:ReplicateTags"), ("Decrypt", "kms:Decrypt"), ("Encrypt", "kms:Encrypt"),
+        ],
+        "S3 replicates in the name of the replication's role",
+    ),
+    **dict.fromkeys(
+        [
+            ("WriteExports", "s3:GetObject"), ("WriteExports", "s3:DeleteObject"), ("ListExports", "s3:ListBucket"),
+            ("ListExports", "s3:GetBucketLocation"), ("EncryptExports", "kms:Decrypt"),
+            ("EncryptExports", "kms:DescribeKey"),
+        ],
+        "RDS wants them of an export's role: it looks at the bucket, and clears away what a try left",
+    ),
+    **dict.fromkeys(
+        [
+            ("List", "logs:DescribeLogGroups"), ("Write", "logs:CreateLogStream"),
+            ("Write", "logs:DescribeLogStreams"), ("Write", "logs:PutLogEvents"),
+        ],
+        "VPC writes flow logs in the name of their role",
+    ),
+}  # fmt: skip
+
+# Nothing of a run that goes well needs these.
+ONLY_IN_NEED: dict[tuple[str, str], str] = {
+    **dict.fromkeys(
+        [
+            ("SetAside", "sqs:SendMessage"),
+            ("EncryptWhatIsSetAside", "kms:Decrypt"),
+            ("EncryptWhatIsSetAside", "kms:GenerateDataKey"),
+        ],
+        "the scheduler sets aside what it could not start",
+    ),
+    (
+        "DeleteTemporary",
+        "rds:DeleteDBInstance",
+    ): "an expired lease is ended before another drill, and by the reaper",
+    ("DeletePoints", "rds:DeleteDBSnapshot"): "points go when they are old, and copies that failed make room",
+    (
+        "LookAtTemporary",
+        "rds:DescribeDBInstances",
+    ): "an instance that is there already is adopted if it is the drill's",
+    ("Sign", "kms:GetPublicKey"): "whoever signs first with a key leaves its public half with the evidence",
+    ("Start", "states:StartExecution"): "a machine starts another only when there is something to tell",
+    ("Publish", "sns:Publish"): "nobody is told what is well",
+}
+
+REASONS = ONLY_IN_AWS | ONLY_IN_NEED
