@@ -93,6 +93,12 @@ WRONG_PLANS: list[tuple[str, str, dict[str, Any], str]] = [
     ),
     ("mac key", "primary", {"mac_key": "alias/none"}, "key 'alias/none' cannot be used: NotFoundException"),
     (
+        "signing key",
+        "primary",
+        {"signing_key": "alias/pgdrill-lab-mac"},
+        "key 'alias/pgdrill-lab-mac' is HMAC_256 for GENERATE_VERIFY_MAC",
+    ),
+    (
         "storage key",
         "primary",
         {"storage_key": "alias/pgdrill-lab-mac"},
@@ -314,11 +320,13 @@ def test_a_lost_region_is_told_in_seconds_and_is_no_problem_of_the_plan(producti
     assert result.exit_code == 3
 
 
-@pytest.mark.parametrize("question", ["mac key", "storage key", "evidence bucket", "master secret", "secret"])
+@pytest.mark.parametrize(
+    "question", ["mac key", "signing key", "storage key", "evidence bucket", "master secret", "secret"]
+)
 def test_what_no_service_answers_is_unknown_whichever_it_is(
     production: Production, monkeypatch: pytest.MonkeyPatch, question: str
 ) -> None:
-    monkeypatch.setattr("pgdrill.cell._CONFIG", Config(retries={"total_max_attempts": 1}))
+    monkeypatch.setattr("pgdrill.cell.CONFIG", Config(retries={"total_max_attempts": 1}))
     production.lab.door.set_faults({"lost": [production.plan.primary.region]})
     answer = ask(production, question, production.plan)
     production.lab.door.clear_faults()

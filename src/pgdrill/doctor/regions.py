@@ -60,7 +60,11 @@ def _permissions(patient: Patient) -> str:
         for actions, resource, role in (
             (LEASED, f"{arn}:db:{plan.temporary(database)}", {"PgDrillRole": "drill"}),
             (POINTS, f"{arn}:snapshot:{plan.point_prefix(database)}2026", {"PgDrillRole": "point"}),
-            (STORED, f"arn:aws:s3:::{patient.cell.place.evidence_bucket}/evidence/{database.name}/{patient.cell.place.region}/x", {}),
+            (
+                STORED,
+                f"arn:aws:s3:::{patient.cell.place.evidence_bucket}/evidence/{database.name}/{patient.cell.place.region}/x",
+                {},
+            ),
         ):
             wanted = [action for action in actions if action not in ELSEWHERE[patient.primary]]
             denied |= dict.fromkeys(patient.around.denied(caller.principal, wanted, resource, tags | role))
@@ -82,6 +86,19 @@ def _mac_key(patient: Patient) -> str:
         )
     patient.cell.keys.may_derive()
     return f"{name}: HMAC_256, enabled, GenerateMac allowed"
+
+
+def _signing_key(patient: Patient) -> str:
+    name = patient.cell.place.signing_key
+    if name is None:
+        return "none in the plan: evidence is chained, and not signed"
+    key = _enabled(patient, name)
+    if (key.kind, key.usage) != ("ECC_NIST_P256", "SIGN_VERIFY"):
+        raise NotRunnable(
+            f"key {name!r} is {key.kind} for {key.usage}",
+            hint="signing_key must be a key of the kind ECC_NIST_P256, for signing",
+        )
+    return f"{name}: ECC_NIST_P256, enabled"
 
 
 def _storage_key(patient: Patient) -> str:
@@ -202,6 +219,7 @@ QUESTIONS: dict[str, Question] = {
     "clock": _time,
     "permissions": _permissions,
     "mac key": _mac_key,
+    "signing key": _signing_key,
     "storage key": _storage_key,
     "evidence bucket": _evidence_bucket,
     "archive bucket": _archive_bucket,

@@ -196,7 +196,14 @@ def render(shelf: Source, evidence: Evidence) -> str:
     past = history(shelf, evidence.database, before=evidence.drill, most=coverage.REMEMBERED)
     window = timedelta(seconds=evidence.pitr_window)
     ages = coverage.ages([*past, Summary.of(evidence)], evidence.started_at, window)
-    return report(evidence, load_teardown(shelf, evidence), past[-TREND:], ages)
+    signed = signature.read(shelf.get(beside(key(evidence, EVIDENCE))) or b"")
+    return report(
+        evidence,
+        load_teardown(shelf, evidence),
+        past[-TREND:],
+        ages,
+        signed_with=signed.key if signed else None,
+    )
 
 
 def export(shelf: Source, evidence: Evidence, directory: Path) -> Path:

@@ -28,10 +28,13 @@ def report(
     teardown: Teardown | None = None,
     past: Sequence[Summary] = (),
     ages: Sequence[Age] = (),
+    *,
+    signed_with: str | None = None,
 ) -> str:
     """Render one drill. `past` are the drills of the same database before it, oldest first; `ages` the coverage.
 
-    Without a teardown the report says that the temporary instance was not yet gone.
+    Without a teardown the report says that the temporary instance was not yet gone. `signed_with` is the key that
+    the record's signature names, which is not looked into here.
     """
     style = _style()
     drills = [*(drill for drill in past if drill.drill != evidence.drill), Summary.of(evidence)]
@@ -40,6 +43,7 @@ def report(
         evidence=evidence,
         teardown=teardown,
         digest=sha256(canonical(evidence)),
+        signed_with=signed_with,
         style=style,
         style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         timelines=[charts.timeline(evidence, teardown, layout) for layout in charts.TIMELINE],

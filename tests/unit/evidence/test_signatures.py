@@ -343,3 +343,11 @@ def test_what_is_no_key_is_refused() -> None:
         public_key(b"-----BEGIN NOTHING-----", "file 'key.pem'")
     assert refused.value.message == "file 'key.pem' is not a public key in PEM"
     assert refused.value.hint == "write one with: pgdrill evidence public-key"
+
+
+def test_the_report_names_the_key_that_signed_the_record(shelf: Shelf) -> None:
+    one = drills(shelf)[0]
+    assert OURS.arn in shelf.held[archive.key(one, archive.REPORT)].decode()
+    alone = Shelf()
+    archive.save(alone, one)
+    assert "none: chained alone" in alone.held[archive.key(one, archive.REPORT)].decode()
