@@ -1,14 +1,19 @@
 """What another version of pgdrill wrote does not keep a cell from telling what it has."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from pgdrill.aws.snapshots import Quota
 from pgdrill.cell import Cell
+from pgdrill.errors import NotRunnable
 from pgdrill.points import exchange
+from pgdrill.points.exchange import Told
+from pgdrill.points.inventory import Inventory
+from tests.unit import cells
 from tests.unit.memory import Memory
 from tests.unit.plans import plan
 
@@ -31,3 +36,73 @@ def test_the_points_that_drills_of_any_version_restore_are_told(
     store.put(KEY, json.dumps({"next": step, "point": point, "a_key_of": "another version"}).encode())
     cell = cast("Cell", SimpleNamespace(store=store, plan=plan()))
     assert exchange._restored(cell, "shop", NOW) == restored
+
+
+# Hearing ----------------------------------------------------------------------------------------------------
+
+PLAN = plan()
+HOME, AWAY = PLAN.primary.region, PLAN.dr.region
+
+
+def known(store: Memory, made_at: datetime, region: str = HOME) -> None:
+    """Let an inventory have come with S3."""
+    own = Inventory(region=region, suffix="lab", made_at=made_at, quota=Quota(used=0, limit=100))
+    store.put(f"inventory/{region}.json", own.model_dump_json().encode())
+
+
+def told(made_at: datetime, **changes: str) -> Told:
+    event = {"region": HOME, "suffix": "lab", "made_at": made_at.isoformat(), "sha256": "0" * 64}
+    return Told.model_validate(event | {"a_key_of": "another version"} | changes)
+
+
+@pytest.mark.parametrize("behind", [timedelta(minutes=-5), timedelta(0), timedelta(minutes=15)])
+def test_an_inventory_that_came_along_is_told_by_its_age(behind: timedelta) -> None:
+    """A late or doubled event is older than what is known."""
+    cell, _ = cells.cell(PLAN, store := Memory(), dr=True)
+    known(store, NOW - timedelta(minutes=20))
+    reply = exchange.hear(cell, told(NOW - timedelta(minutes=20) + behind), NOW)
+    assert [(metric.name, metric.value) for metric in reply.metrics] == [
+        ("OtherCellAge", 1200.0),
+        ("ReplicationLag", max(0.0, behind.total_seconds())),
+    ]
+    assert {metric.dimensions["Region"] for metric in reply.metrics} == {HOME}
+    assert reply.messages == ()
+
+
+@pytest.mark.parametrize(
+    ("since", "message"),
+    [
+        (None, "yet"),
+        (NOW - timedelta(minutes=16), "since 2026-11-22 05:44 UTC"),
+    ],
+)
+def test_an_inventory_that_did_not_come_with_s3_is_told(since: datetime | None, message: str) -> None:
+    cell, _ = cells.cell(PLAN, store := Memory(), dr=True)
+    if since:
+        known(store, since)
+    reply = exchange.hear(cell, told(NOW), NOW)
+    assert [(m.topic, m.text) for m in reply.messages] == [
+        (
+            "inventory not replicated",
+            f"ap-southeast-1 told its inventory at 2026-11-22 06:00 UTC, and none came with S3 {message}",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "who"),
+    [({"region": AWAY}, "'lab' in ap-northeast-1"), ({"suffix": "other"}, "'other' in ap-southeast-1")],
+)
+def test_an_event_of_somebody_else_is_refused(changes: dict[str, str], who: str) -> None:
+    cell, _ = cells.cell(PLAN, dr=True)
+    with pytest.raises(NotRunnable) as refused:
+        exchange.hear(cell, told(NOW, **changes), NOW)
+    assert refused.value.message == (
+        f"an inventory of {who} was heard in ap-northeast-1, which hears 'lab' in ap-southeast-1"
+    )
+
+
+def test_the_primary_hears_the_other_region() -> None:
+    cell, _ = cells.cell(PLAN, store := Memory())
+    known(store, NOW, AWAY)
+    assert exchange.hear(cell, told(NOW, region=AWAY), NOW).messages == ()

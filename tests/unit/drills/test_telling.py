@@ -1,0 +1,123 @@
+from datetime import timedelta
+
+import pytest
+
+from pgdrill.drills import telling
+from pgdrill.drills.state import Drill, Problem, Step
+from pgdrill.evidence.record import Trigger
+from pgdrill.messages import Kind, Level
+from pgdrill.model import Finding, Stage, Verdict
+from tests.unit.evidence.drills import START, drilled
+
+DRILL = Drill(
+    id="20261122t060500000z-shop",
+    database="shop",
+    source="shop-production",
+    wanted="latest",
+    trigger=Trigger.SCHEDULE,
+    nonce="n",
+    plan_sha256="0" * 64,
+    started_at=START,
+)
+REQUESTED = {Stage.REQUESTED: START}
+
+
+@pytest.mark.parametrize("step", [Step.OBSERVE, Step.UNLOCK])
+def test_a_restore_that_takes_long_says_how_long_while_it_is_waited_for(step: Step) -> None:
+    waiting = DRILL.to(step, stages=REQUESTED)
+    assert telling.waiting(waiting, START + timedelta(seconds=59)) is None
+    reply = telling.waiting(waiting, START + timedelta(hours=4, seconds=1))
+    assert reply is not None
+    (metric,) = reply.metrics
+    assert (metric.name, metric.value, metric.unit, metric.dimensions) == (
+        "RestoreSeconds",
+        14401.0,
+        "Seconds",
+        {"Database": "shop"},
+    )
+
+
+@pytest.mark.parametrize(
+    "drill",
+    [
+        DRILL,
+        DRILL.to(Step.EXAMINE, stages=REQUESTED | {Stage.FIRST_QUERY: START}),
+        DRILL.to(Step.JUDGE, stages=REQUESTED),
+        DRILL.to(Step.DESTROY, stages=REQUESTED),
+    ],
+)
+def test_a_drill_that_waits_for_no_restore_says_nothing(drill: Drill) -> None:
+    assert telling.waiting(drill, START + timedelta(hours=5)) is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "level", "counted"),
+    [
+        (Verdict.PASSED, Level.NOTE, {"DrillsPassed": 1, "DrillsFailed": 0, "DrillsInconclusive": 0}),
+        (Verdict.FAILED, Level.ALARM, {"DrillsPassed": 0, "DrillsFailed": 1, "DrillsInconclusive": 0}),
+        (
+            Verdict.INCONCLUSIVE,
+            Level.WARNING,
+            {"DrillsPassed": 0, "DrillsFailed": 0, "DrillsInconclusive": 1},
+        ),
+    ],
+)
+def test_a_drill_is_told_as_loudly_as_its_verdict_is_bad(
+    verdict: Verdict, level: Level, counted: dict[str, float]
+) -> None:
+    findings = (Finding(check="rows", verdict=verdict, reason="as it is"),)
+    evidence = drilled(verdict=verdict, verdict_reason="rows: as it is", findings=findings)
+    reply = telling.judged(evidence)
+    told = {metric.name: metric.value for metric in reply.metrics}
+    assert {name: told[name] for name in counted} == counted
+    assert {name: value for name, value in told.items() if name not in counted} == {
+        "RtoUsable": 15.3,
+        "RtoVerified": 31.5,
+        "RpoLagOfPoint": 41.2,
+        "RpoExposure": 330.5,
+        "RpoWorstCase": 21960.0,
+    }
+    (message,) = reply.messages
+    assert (message.level, message.kind, message.topic) == (level, Kind.DRILLS, f"drill {verdict.value}")
+    assert message.text == (
+        f"drill 20261122t060500z-shop of database 'shop': {verdict.value}: rows: as it is"
+    )
+    (event,) = reply.events
+    assert (event.kind, event.subject, event.detail["verdict"]) == (
+        "DrillJudged",
+        evidence.drill,
+        verdict.value,
+    )
+
+
+def test_what_was_not_measured_is_no_metric() -> None:
+    rto = drilled().rto.model_copy(update={"usable": None, "verified": None})
+    told = {metric.name for metric in telling.judged(drilled(rto=rto)).metrics}
+    assert told == {
+        "DrillsPassed",
+        "DrillsFailed",
+        "DrillsInconclusive",
+        "RpoLagOfPoint",
+        "RpoExposure",
+        "RpoWorstCase",
+    }
+
+
+def test_a_drill_that_was_never_judged_is_told_once_nothing_is_left() -> None:
+    problem = Problem(
+        step=Step.JUDGE, error="Unavailable", message="no bucket", hint="look", says=Verdict.INCONCLUSIVE
+    )
+    unjudged = DRILL.to(Step.DESTROY, problem=problem, reason="not judged: no bucket")
+    assert telling.ended(unjudged) is None
+    assert telling.ended(unjudged.to(Step.DONE, evidence_sha256="0" * 64)) is None
+    reply = telling.ended(unjudged.to(Step.DONE))
+    assert reply is not None
+    assert [(m.level, m.topic, m.text, m.hint) for m in reply.messages] == [
+        (
+            Level.ALARM,
+            "drill not judged",
+            "drill 20261122t060500000z-shop of database 'shop' has no evidence: not judged: no bucket",
+            "look",
+        )
+    ]
+    assert [(metric.name, metric.value) for metric in reply.metrics] == [("DrillsInconclusive", 1)]
