@@ -13,6 +13,7 @@ from pgdrill import ledger
 from pgdrill.cell import Cell
 from pgdrill.database import Address, Server
 from pgdrill.errors import Broken, DrillError
+from pgdrill.lab import shop
 from pgdrill.lab.background import Background
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock
@@ -65,6 +66,34 @@ def install_ledger(lab: Lab, plan: Plan, database: DatabasePlan, master: Address
 def _entry(lab: Lab, name: str, user: str, password: str, region: str | None = None) -> None:
     text = json.dumps({"username": user, "password": password})
     lab.client("secretsmanager", region).create_secret(Name=name, SecretString=text)
+
+
+def deployed(lab: Lab, database: DatabasePlan) -> Address:
+    """Return the master user's address of an instance that the stack has created.
+
+    Raises:
+        Broken: the plan does not say where it is, or whose password it has.
+    """
+    if database.host is None or database.master_secret is None:
+        raise Broken(
+            f"database {database.name!r} was not created by the stack", hint="see: pgdrill lab deploy --help"
+        )
+    user, password = _credentials(lab, database.master_secret)
+    return Address(database.host, database.port, user, password, "postgres", lab.environment["PGSSLROOTCERT"])
+
+
+def furnish(lab: Lab, database: DatabasePlan, clock: Clock, rows: int = shop.ROWS) -> Address:
+    """Put a shop and the ledger into an instance that the stack has created; return its master user's address."""
+    master = deployed(lab, database)
+    shop.load(master, rows)
+    _, password = _credentials(lab, database.secret)
+    ledger.install(Server(master, clock), password, role=ledger.ROLE)
+    return master
+
+
+def _credentials(lab: Lab, name: str) -> tuple[str, str]:
+    found = json.loads(lab.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+    return str(found["username"]), str(found["password"])
 
 
 def heart(plan: Plan, database: DatabasePlan, every: float, tick: Tick) -> Background:
