@@ -95,7 +95,7 @@ def s3_policy(names: Names, buckets: tuple[str, ...]) -> Policy:
 def rds_policy(names: Names, primary: Names) -> Policy:
     """The calls that are made: on this region's things, and in the DR region to copy the primary's snapshots."""
     here = names.arn("rds", "*")
-    statements = [
+    statements: list[Policy] = [
         {"Sid": "Change", "Action": list(RDS_ACTIONS), "Resource": here},
         # Some of these have no resource.
         {"Sid": "Look", "Action": list(RDS_LISTS), "Resource": "*"},
@@ -110,7 +110,7 @@ def rds_policy(names: Names, primary: Names) -> Policy:
 
 def kms_policy(names: Names, primary: Names, mac: str, signing: str) -> Policy:
     """Derive with the one key, sign with the other, and in the primary region see what key an instance has."""
-    statements = [
+    statements: list[Policy] = [
         {"Sid": "Derive", "Action": "kms:GenerateMac", "Resource": mac},
         {"Sid": "Sign", "Action": ["kms:GetPublicKey", "kms:Sign"], "Resource": signing},
     ]

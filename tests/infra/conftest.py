@@ -5,13 +5,16 @@ their paths, so a test imports them as they do each other: `from naming import N
 Build inside, assert outside: an assertion inside an `apply` can run before the children are registered.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ground import Grounds, grounds
+from pgdrill.build import zips
 from settings import load
-from tests.infra.program import ACCOUNT, ADOPTED, SETTINGS, Run, run
+from tests.infra.program import ACCOUNT, ADOPTED, SETTINGS, Run, program, run
 
 if TYPE_CHECKING:
     import pulumi
@@ -42,3 +45,29 @@ def protected() -> Run:
     """The same with `protect`, automated backups replicated, and a client's network."""
     more = {"protect": True, "replicate_automated_backups": True, "primary": {"clients": ["10.1.0.0/16"]}}
     return _ground(SETTINGS | more)
+
+
+@pytest.fixture(scope="session")
+def zips_at_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Small files in the place of the functions' zips, which tests/unit/build is about."""
+
+    def build(_: Path, *, which: str, **__: Any) -> Path:
+        path = tmp_path_factory.getbasetemp() / f"{which}.zip"
+        path.write_bytes(which.encode())
+        return path
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zips, "build", build)
+        yield
+
+
+@pytest.fixture(scope="session")
+def whole(zips_at_hand: None) -> Run:
+    """The whole program, with a created database."""
+    return program(SETTINGS)
+
+
+@pytest.fixture(scope="session")
+def found(zips_at_hand: None) -> Run:
+    """The whole program, with an adopted one."""
+    return program(ADOPTED)
