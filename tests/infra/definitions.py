@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonata  # type: ignore[import-untyped] # the emulator brings it, and it ships no types
+
 FOLDER = Path(__file__).parents[2] / "infra" / "machines"
 NAMES = tuple(sorted(path.name.removesuffix(".asl.json") for path in FOLDER.glob("*.asl.json")))
 INVOKE = "arn:aws:states:::lambda:invoke"
@@ -86,3 +88,33 @@ def placeholders(name: str) -> set[str]:
 def filled(name: str, values: dict[str, str]) -> str:
     """Return a definition with its placeholders filled, as it is deployed."""
     return re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], text(name))
+
+
+def expressions(value: Any) -> Iterator[str]:
+    """Yield every JSONata expression in a part of a definition, without its marks."""
+    if isinstance(value, str) and value.startswith("{%"):
+        if not value.endswith("%}"):
+            raise ValueError(f"an expression does not end: {value}")
+        yield value[2:-2].strip()
+    elif isinstance(value, dict):
+        for below in value.values():
+            yield from expressions(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from expressions(below)
+
+
+def evaluate(template: Any, states: Body, **variables: Any) -> Any:
+    """Return what a field of a state is; `states` is `$states`: input, result, errorOutput."""
+    if isinstance(template, dict):
+        return {name: evaluate(value, states, **variables) for name, value in template.items()}
+    if isinstance(template, list):
+        return [evaluate(value, states, **variables) for value in template]
+    for expression in expressions(template):
+        parsed = jsonata.Jsonata.jsonata(expression)
+        # As the emulator does it: what Step Functions adds to JSONata.
+        parsed.register_lambda(
+            "partition", lambda array, size: [array[at : at + size] for at in range(0, len(array), size)]
+        )
+        return parsed.evaluate(None, {"states": states} | variables)
+    return template

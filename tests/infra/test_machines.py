@@ -21,7 +21,7 @@ from pgdrill.points.taking import SEALS
 from pgdrill.points.taking import Step as TakingStep
 from pgdrill.sections import DrillPlan
 from tests.infra import definitions, pictures
-from tests.infra.definitions import NAMES, START, State
+from tests.infra.definitions import NAMES, START, State, evaluate, expressions
 
 # Step Functions Developer Guide, "Handling errors", and "Handle transient Lambda service exceptions".
 STATES_ERRORS = {"States.ALL", "States.TaskFailed", "States.Timeout"}
@@ -62,25 +62,6 @@ FUNCTION_STATES = [
     for group in definitions.functions(name).values()
     for state in group
 ]
-
-
-def expressions(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value.startswith("{%"):
-        assert value.endswith("%}"), value
-        yield value[2:-2].strip()
-    elif isinstance(value, dict):
-        for below in value.values():
-            yield from expressions(below)
-    elif isinstance(value, list):
-        for below in value:
-            yield from expressions(below)
-
-
-def evaluate(expression: str, **variables: Any) -> Any:
-    """Return what an expression is, with `states_input` as `$states.input` and the rest as variables."""
-    (inner,) = expressions(expression)
-    bindings = {"states": {"input": variables.pop("states_input")}} | variables
-    return jsonata.Jsonata.jsonata(inner).evaluate(None, bindings)
 
 
 # ------------------------------------------------------------------------------------ what AWS takes
@@ -293,7 +274,7 @@ def _ways(following: str | None, *, examined: bool = False, confront: str = "non
     state = definition["States"]["Which step?"]
     held = {"drill": {"next": following} if following else None}
     for choice in state["Choices"]:
-        holds = evaluate(choice["Condition"], states_input=held, examined=examined)
+        holds = evaluate(choice["Condition"], {"input": held}, examined=examined)
         assert isinstance(holds, bool)  # AWS fails a condition that is no boolean
         if holds:
             return str(choice["Next"])
@@ -323,7 +304,7 @@ def test_every_step_of_a_taking_leads_to_the_function_that_may_do_it() -> None:
         led = [
             choice["Next"]
             for choice in state["Choices"]
-            if evaluate(choice["Condition"], states_input={"taking": {"next": step.value}})
+            if evaluate(choice["Condition"], {"input": {"taking": {"next": step.value}}})
         ]
         expected = ["Tell of the point"] if step is TakingStep.DONE else ["Seal"] if step in SEALS else []
         assert led == expected
@@ -335,9 +316,8 @@ def test_a_taking_goes_on_without_a_seal_that_could_not_be_taken(at: str, on: st
     (catcher,) = definitions.load("take")["States"]["Seal"]["Catch"]
     taken = {"database": "shop", "point": "p", "slot": None, "wait": 3.0, "next": at, "sealed": False}
     moments = {"begun_at": "2026-11-23T18:00:00Z", "ask_until": "2026-11-23T19:00:00Z"}
-    (inner,) = expressions(catcher["Output"]["taking"])
     states = {"input": {"taking": taken | moments}, "errorOutput": {"Error": "Sandbox.Timedout", "Cause": ""}}
-    went = taking.Taking.model_validate(jsonata.Jsonata.jsonata(inner).evaluate(None, {"states": states}))
+    went = taking.Taking.model_validate(evaluate(catcher["Output"], states)["taking"])
     assert (went.next, went.wait) == (on, 0)
     assert went.unsealed == "the function that seals ended in Sandbox.Timedout"
 
@@ -349,14 +329,14 @@ WAITS = st.floats(min_value=0, max_value=30)
 def test_a_wait_is_whole_seconds_as_aws_wants_it(wait: float) -> None:
     for name, held in ("drill", "drill"), ("take", "taking"):
         seconds = definitions.load(name)["States"]["Wait"]["Seconds"]
-        waited = evaluate(seconds, states_input={held: {"wait": wait}})
+        waited = evaluate(seconds, {"input": {held: {"wait": wait}}})
         assert waited == int(waited)
         assert abs(waited - wait) <= 0.5
 
 
 def test_nothing_is_waited_for_where_there_is_no_drill() -> None:
     seconds = definitions.load("drill")["States"]["Wait"]["Seconds"]
-    assert evaluate(seconds, states_input={"drill": None}) == 0
+    assert evaluate(seconds, {"input": {"drill": None}}) == 0
 
 
 # ---------------------------------------------------------------------------------------------- limits
