@@ -22,6 +22,7 @@ class _Scripted(Cell):
     archived: Memory = field(default_factory=Memory)
 
     def archive(self) -> Store:
+        self.archived.bucket = str(self.place.archive_bucket)
         return self.archived
 
 

@@ -36,8 +36,8 @@ from pgdrill.plan import Plan
 MARGIN = 15
 # The bundle of RDS's authorities in the zip.
 ROOT_CERT = "rds-ca.pem"
-# What travels through a state machine is under 32 KiB; a drill takes the rest.
-REPLY_BYTES = 20 * 1024
+# What travels through a state machine is under 32 KiB, with what is written around it.
+MOST = 31 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -125,11 +125,11 @@ def _seconds(context: Context) -> float:
 
 
 def _encoded(answer: Answer) -> dict[str, JSON]:
-    """Log all that is to be told, and send on as much of it as a state machine may carry."""
-    if answer.reply is not None and answer.reply != Reply():
-        log.info("told", extra={"reply": answer.reply.model_dump(mode="json")})
-        told = answer.reply.within(REPLY_BYTES)
-    else:
-        told = None
+    """Log all that is to be told, and send on as much of it as a state machine may carry besides the rest."""
+    told = answer.reply if answer.reply != Reply() else None
+    answer = answer.model_copy(update={"reply": None})
+    if told is not None:
+        log.info("told", extra={"reply": told.model_dump(mode="json")})
+        told = told.within(MOST - len(answer.model_dump_json().encode()))
     encoded: dict[str, JSON] = answer.model_copy(update={"reply": told}).model_dump(mode="json")
     return encoded
