@@ -15,6 +15,7 @@ from pgdrill.drills.conduct import Report, Tick
 from pgdrill.drills.state import Drill, Step
 from pgdrill.errors import DrillError
 from pgdrill.exporting import cross_examination, exported, exports
+from pgdrill.messages import Event, Level, Message, Reply
 from pgdrill.model import Clock, Finding, Model, Verdict, worst
 
 CHECKS = ("export_tables", "export_rows", "export_values")
@@ -92,6 +93,27 @@ def conclude(done: Drill, cell: Cell, export: str) -> Confrontation:
     key = f"exports/{done.database}/{export}/confronted-{done.id}.json"
     cell.store.put(key, outcome.model_dump_json().encode())
     return outcome
+
+
+def told(outcome: Confrontation, database: str) -> Reply:
+    """Return what is to be told of a confrontation; that the two agree wants nobody."""
+    verdict = worst([finding.verdict for finding in outcome.findings])
+    event = Event(
+        kind="ExportConfronted",
+        subject=outcome.export,
+        detail={"database": database, "drill": outcome.drill, "verdict": verdict.value, "says": outcome.says},
+    )
+    if verdict is Verdict.PASSED:
+        return Reply(events=(event,))
+    first = next(finding for finding in outcome.findings if finding.verdict is verdict)
+    message = Message(
+        level=Level.ALARM if verdict is Verdict.FAILED else Level.WARNING,
+        topic="export confronted",
+        text=f"export {outcome.export!r} of database {database!r} against drill {outcome.drill}: {outcome.says}."
+        f" {first.check}: {first.reason}",
+        hint=first.hint or f"see both with: pgdrill evidence show {outcome.drill}",
+    )
+    return Reply(events=(event,), messages=(message,))
 
 
 def _complete(now: Drill, cell: Cell) -> ExportTask | None:

@@ -15,10 +15,11 @@ def judge(request: DrillRequest, cell: Cell, clock: Clock) -> DrillAnswer:
     if request.error:
         begun = noted(begun, request.error.error, request.error.cause, Step.JUDGE)
     judged = step(Step.JUDGE, drill.judge)(DrillRequest(drill=begun), cell, clock).drill
+    reply = telling.judged(archive.load(cell.store, begun.id, begun.database))
     if judged and judged.confronted:
-        confrontation.conclude(judged, cell, judged.confronted)
-    evidence = archive.load(cell.store, begun.id, begun.database)
-    return DrillAnswer(drill=judged, reply=telling.judged(evidence))
+        outcome = confrontation.conclude(judged, cell, judged.confronted)
+        reply += confrontation.told(outcome, judged.database)
+    return DrillAnswer(drill=judged, reply=reply)
 
 
 handler = function(DrillRequest, judge)
