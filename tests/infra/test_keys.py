@@ -1,13 +1,14 @@
 """Keys are the customer's, rotate where KMS can, and each is used by whom its policy names and nobody else."""
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
 from keys import ADMINISTER, DERIVE, SIGN, mac_policy, signing_policy, storage_policy
 from naming import Names
-from tests.infra.program import ACCOUNT, REGIONS, SETTINGS, Run, program
+from tests.infra.program import ACCOUNT, REGIONS, Run
 
 NAMES = Names("test", REGIONS[0], ACCOUNT)
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/dba"
@@ -94,8 +95,7 @@ def test_a_key_is_used_by_named_roles_alone(
     assert one["Condition"] == {"ArnEquals": {"aws:PrincipalArn": [*roles, OPERATOR]}}
 
 
-def test_the_roles_that_may_derive_and_sign_are_those_that_the_keys_name() -> None:
-    run = program(SETTINGS | {"platform": "host"})
+def test_the_roles_that_may_derive_and_sign_are_those_that_the_keys_name(whole: Run) -> None:
     for policy, action in ((POLICIES["mac"], "kms:GenerateMac"), (POLICIES["signing"], "kms:Sign")):
         named = {
             arn.rsplit("/", 1)[1]
@@ -104,7 +104,7 @@ def test_the_roles_that_may_derive_and_sign_are_those_that_the_keys_name() -> No
         } - {"dba"}
         allowed = {
             one.inputs["role"]
-            for one in run.of("aws:iam/rolePolicy:RolePolicy")
+            for one in whole.of("aws:iam/rolePolicy:RolePolicy")
             for stated in json.loads(one.inputs["policy"])["Statement"]
             if stated["Effect"] == "Allow" and action in _listed(stated["Action"])
         }
@@ -125,15 +125,19 @@ def test_services_use_the_storage_key_for_this_account_and_suffix() -> None:
     assert "Condition" not in statement(policy, "Events")
 
 
-def test_every_log_group_is_one_that_the_key_is_for() -> None:
-    run = program(SETTINGS | {"platform": "host"})
-    groups = run.of("aws:cloudwatch/logGroup:LogGroup", REGIONS[0])
+def test_every_log_group_is_one_that_the_key_is_for(whole: Run) -> None:
+    groups = whole.of("aws:cloudwatch/logGroup:LogGroup", REGIONS[0])
     patterns = statement(POLICIES["storage"], "Logs")["Condition"]["ArnLike"][
         "kms:EncryptionContext:aws:logs:arn"
     ]
-    prefixes = [pattern.split(":log-group:")[1].removesuffix("*") for pattern in patterns]
     assert len(groups) > 20
-    assert all(any(one.inputs["name"].startswith(prefix) for prefix in prefixes) for one in groups)
+    assert [
+        name
+        for name in (one.inputs["name"] for one in groups)
+        if not any(
+            fnmatchcase(f"arn:aws:logs:{REGIONS[0]}:{ACCOUNT}:log-group:{name}", one) for one in patterns
+        )
+    ] == []
     assert {one.inputs["kmsKeyId"] for one in groups} == {
         f"arn:aws:kms:{REGIONS[0]}:{ACCOUNT}:key/key-primary-storage"
     }

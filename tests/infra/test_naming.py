@@ -47,12 +47,10 @@ FORMS = {
 
 
 @pytest.fixture(scope="module")
-def longest() -> Run:
+def longest(zips_at_hand: None) -> Run:
     """The whole program with the longest legal suffix and database name."""
     database = SETTINGS["database"][0] | {"name": LONGEST_DATABASE}
-    return program(
-        SETTINGS | {"stack": {"suffix": LONGEST_SUFFIX}, "database": [database], "platform": "host"}
-    )
+    return program(SETTINGS | {"stack": {"suffix": LONGEST_SUFFIX}, "database": [database]})
 
 
 def named(run: Run) -> Iterator[tuple[Resource, str]]:

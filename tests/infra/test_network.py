@@ -11,18 +11,13 @@ import pytest
 
 from functions import FUNCTIONS, Network
 from reachability import WAYS_OUT, Call, Reach, reach
-from tests.infra.program import ACCOUNT, REGIONS, SETTINGS, Resource, Run, program
+from tests.infra.program import ACCOUNT, REGIONS, Resource, Run
 
 PRIMARY, DR = REGIONS
 KEY = f"arn:aws:kms:{PRIMARY}:{ACCOUNT}:key/key-primary-mac"
 EVIDENCE = f"arn:aws:s3:::pgdrill-test-evidence-{ACCOUNT}-{PRIMARY}"
 # What AWS does for a function, or with what the function hands it; no network of the function's carries that.
 OF_AWS = ("ec2:", "logs:", "iam:")
-
-
-@pytest.fixture(scope="module")
-def whole() -> Run:
-    return program(SETTINGS | {"platform": "host"})
 
 
 @pytest.fixture(scope="module")
