@@ -136,7 +136,7 @@ class Machines(pulumi.ComponentResource):
             else:
                 policy = scope.apply(partial(_running, thing))
             machine = Machine(
-                f"{name}-{thing}",
+                f"{name}-{role_of(thing)}",
                 settings,
                 names,
                 thing,

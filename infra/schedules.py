@@ -109,7 +109,8 @@ def planned(settings: Settings, *, primary: bool) -> Iterator[Planned]:
         key, every = ("drill.every", drill.every) if primary else ("drill.dr_every", drill.dr_every)
         yield Planned("drill", drilling(settings, database, key, every), DAY, database.name)
     if primary:
-        yield Planned("beat", "rate(1 minute)", MINUTE)
+        if any(database.ledger == "on" for database in settings.databases):
+            yield Planned("beat", "rate(1 minute)", MINUTE)
         if settings.exports.schedule != "off":
             yield Planned("export", "rate(15 minutes)", 15 * MINUTE)
     else:

@@ -8,7 +8,9 @@ from functions import BY_NAME
 from machines import PUBLISH, invoked, of_cell, role_of, started
 from naming import Names
 from policies import Document, Scope
-from tests.infra.program import ACCOUNT, REGIONS
+from schedules import planned
+from settings import load
+from tests.infra.program import ACCOUNT, REGIONS, SETTINGS
 
 HOME, AWAY = REGIONS
 
@@ -55,7 +57,8 @@ def of(cell: Scope) -> dict[str, Document]:
     other = Names(cell.suffix, AWAY if primary else HOME, cell.account)
     found[role_of(PUBLISH)] = services.publish(cell, PUBLISH, names.arn("events", bus), topics)
     queue = names.arn("sqs", names.thing("dead-letters"))
-    found["scheduler"] = services.scheduler(cell, of_cell(primary=primary), queue)
+    jobs = sorted({one.job for one in planned(load(SETTINGS), primary=primary)})
+    found["scheduler"] = services.scheduler(cell, jobs, queue)
     found["starter"] = services.starter(cell, ["hear"] if primary else ["hear", "copy"])
     found["forwarder"] = services.forwarder(cell, other.arn("events", bus))
     if primary:

@@ -1,0 +1,99 @@
+"""Between the cells: what one tells reaches the other, starts what it must, and goes round nowhere."""
+
+import json
+from typing import Any
+
+import pytest
+
+from buses import TOLD
+from naming import Names
+from pgdrill.points import exchange
+from queues import policy as queue_policy
+from tests.infra.program import ACCOUNT, REGIONS, SETTINGS, Run, program
+from tests.infra.roles import AWAY, HOME
+from topics import policy as topic_policy
+
+RULE, TARGET = "aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"
+CELLS = {"primary": (HOME, AWAY), "dr": (AWAY, HOME)}
+
+
+def _taken(run: Run, cell: str, region: str, **changed: str) -> set[str]:
+    """Return the rules of a cell's bus that take a telling of a region."""
+    event: dict[str, Any] = {"Source": "pgdrill.test", "DetailType": TOLD, "Detail": "{}"} | changed
+    event |= {"Region": region, "Account": ACCOUNT}
+    return {
+        one.name
+        for one in run.of(RULE, CELLS[cell][0])
+        if _matches(json.loads(one.inputs["eventPattern"]), event)
+    }
+
+
+def _matches(pattern: dict[str, list[str]], event: dict[str, Any]) -> bool:
+    names = {"source": "Source", "detail-type": "DetailType", "region": "Region"}
+    return all(event[names[key]] in values for key, values in pattern.items())
+
+
+def test_the_rules_wait_for_what_the_code_tells() -> None:
+    assert TOLD == exchange.TOLD
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_own_telling_is_carried_over_and_a_foreign_one_is_acted_on(whole: Run, cell: str) -> None:
+    here, there = CELLS[cell]
+    assert _taken(whole, cell, here) == {f"{cell}-forward"}
+    assert _taken(whole, cell, there) == {f"{cell}-heard"}
+    assert _taken(whole, cell, here, DetailType="PointTaken") == set()
+    assert _taken(whole, cell, here, Source="pgdrill.another") == set()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_event_reaches_its_targets_as_a_role_and_what_does_not_is_set_aside(whole: Run, cell: str) -> None:
+    here, there = CELLS[cell]
+    queue = whole.one("aws:sqs/queue:Queue", f"{cell}-dead-letters").outputs["arn"]
+    targets = {one.inputs["targetId"]: one.inputs for one in whole.of(TARGET, here)}
+    machine = f"arn:aws:states:{here}:{ACCOUNT}:stateMachine:pgdrill-test-"
+    expected = {
+        "forward": (f"arn:aws:events:{there}:{ACCOUNT}:event-bus/pgdrill-test", "forwarder"),
+        "hear": (f"{machine}hear", "starter"),
+    } | ({"copy": (f"{machine}copy", "starter")} if cell == "dr" else {})
+    assert {name: one["arn"] for name, one in targets.items()} == {
+        name: arn for name, (arn, _) in expected.items()
+    }
+    for name, (_, role) in expected.items():
+        assert targets[name]["roleArn"] == f"arn:aws:iam::{ACCOUNT}:role/pgdrill-test-{role}-{here}"
+        assert targets[name]["deadLetterConfig"] == {"arn": queue}
+        assert targets[name]["retryPolicy"]["maximumEventAgeInSeconds"] == 3600
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_bus_queue_and_topics_are_under_the_cells_key(whole: Run, cell: str) -> None:
+    key = whole.one("aws:kms/key:Key", f"{cell}-storage").outputs["arn"]
+    assert whole.one("aws:cloudwatch/eventBus:EventBus", cell).inputs["kmsKeyIdentifier"] == key
+    queue = whole.one("aws:sqs/queue:Queue", f"{cell}-dead-letters").inputs
+    assert (queue["kmsMasterKeyId"], queue["messageRetentionSeconds"]) == (key, 1_209_600)
+    for topic in ("backups", "drills"):
+        assert whole.one("aws:sns/topic:Topic", f"{cell}-{topic}").inputs["kmsMasterKeyId"] == key
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_queue_takes_undelivered_events_of_this_deployments_rules_alone(region: str) -> None:
+    names = Names("test", region, ACCOUNT)
+    rules, tls = queue_policy(names)["Statement"]
+    assert rules["Condition"]["ArnLike"] == {
+        "aws:SourceArn": f"arn:aws:events:{region}:{ACCOUNT}:rule/pgdrill-test/*"
+    }
+    assert (tls["Effect"], tls["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    (only,) = topic_policy(names, "backups")["Statement"]
+    assert (only["Effect"], only["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+@pytest.mark.usefixtures("zips_at_hand")
+def test_who_is_to_be_told_subscribes_to_both_topics_in_both_cells() -> None:
+    told = {"notify": {"email": ["dba@example.com"], "https": ["https://pages.example/hook"]}}
+    made = program(SETTINGS | told).of("aws:sns/topicSubscription:TopicSubscription")
+    assert len(made) == 8
+    assert {(one.inputs["protocol"], one.inputs["endpoint"]) for one in made} == {
+        ("email", "dba@example.com"),
+        ("https", "https://pages.example/hook"),
+    }
+    assert [one.name for one in made if "example" in one.name] == []
