@@ -3,7 +3,8 @@
 What lies where, below the bucket:
     seals/<database>/<time>-<phase>-<point>.json           facts of production around a recovery point
     witness/<database>/...                                 the ledger's beats; the key is the record
-    drills/<database>/<drill>/drill.json, facts/...        a drill in flight, and what it measured
+    plan/<sha256>.json                                     a deployed plan, by its own digest
+    drills/<database>/<drill>/drill.json, facts/...        a drill in flight, what it measured, whom it was confronted with
     references/<database>/<point>/<drill>                  drills that read a point whole and passed
     skipped/<database>/<time>.json                         drills that were due while the plan froze them
     exports/<database>/<task>.json                         what an export came to

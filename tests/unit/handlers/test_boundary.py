@@ -2,7 +2,9 @@ import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -124,6 +126,11 @@ def test_a_step_gets_the_time_of_its_function_less_what_writing_down_takes() -> 
     assert clock.remaining() == 840
     assert clock.remaining() == 440
     assert clock.remaining() == 0
+
+
+def test_now_is_what_the_clock_of_the_container_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1795330800.5)
+    assert boundary.clock(MINUTE).now == datetime(2026, 11, 22, 7, 0, 0, 500_000, UTC)
 
 
 # --------------------------------------------------------------------------------------------------- cell
