@@ -1,20 +1,28 @@
 """Settings are plain, refused with key, value and remedy when they cannot be, and become the deployed plan."""
 
 import itertools
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+import yaml  # type: ignore[import-untyped] # Pulumi brings it, without types
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from pgdrill.errors import PlanError
 from pgdrill.plan import Plan, Points
 from pgdrill.planning import timing
-from settings import hold, load
+from settings import Settings, hold, load
 from tests.infra.program import ACCOUNT, ADOPTED, SETTINGS, Run
 from windows import windows
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NETWORK = ADOPTED["primary"]
 SHOP = SETTINGS["database"][0]
@@ -186,3 +194,35 @@ def test_an_adopted_database_gives_the_place_of_a_recovered_one(adopted: Run) ->
         "security_groups": ("sg-database",),
         "parameter_group": "old-parameters",
     }
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        parts = [field.annotation, *get_args(field.annotation)]
+        nested = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+        if nested:
+            yield from _keys(nested[0], f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
+def _spelled(default: object) -> str:
+    if default is None or default is PydanticUndefined or default == ():
+        return "none"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def test_every_setting_that_is_not_the_plans_is_documented_with_its_default() -> None:
+    shared = set(Plan.model_fields) - {"primary", "dr"}
+    own = {key: _spelled(field.default) for key, field in _keys(Settings) if key.split(".")[0] not in shared}
+    text = (ROOT / "docs/deploy.md").read_text()
+    assert dict(re.findall(r"^\| `([a-z_.]+)` \| (.+?) \|", text, re.MULTILINE)) == own
+
+
+def test_the_example_of_the_settings_is_one_that_can_be_deployed() -> None:
+    (example,) = re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / "docs/deploy.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    settings = load(yaml.safe_load(example)["config"]["pgdrill:plan"])
+    hold(settings, NOW)
+    assert settings.protect
