@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from pgdrill.errors import NotRunnable
-from pgdrill.lab import cluster
+from pgdrill.lab import bytecode, cluster
 from pgdrill.lab.record import Record, Settings
 
 ACCOUNT = "000000000000"
@@ -115,7 +115,7 @@ def _environment(directory: Path, record: Record) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "PG")) or name.startswith("PGDRILL_PG")
     }
-    return inherited | {
+    return bytecode.kept(inherited) | {
         MARK: str(directory),
         "AUTH": str(record.settings.auth).lower(),
         "AWS_ACCESS_KEY_ID": "test",

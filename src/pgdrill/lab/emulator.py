@@ -22,7 +22,7 @@ from ministack.services import rds as record_only_rds
 
 from pgdrill import __version__
 from pgdrill.errors import NotRunnable
-from pgdrill.lab import bends, clock, cluster, daemon, postgres, sabotage, tls
+from pgdrill.lab import bends, bytecode, clock, cluster, daemon, postgres, sabotage, tls
 from pgdrill.lab.bends import alarms, schedules
 from pgdrill.lab.clock import LabClock
 from pgdrill.lab.cloudwatch.inbox import Inbox
@@ -38,6 +38,7 @@ from pgdrill.model import JSON
 
 def main(directory: Path, listener: int) -> None:
     """Serve until told to end. `listener` is the descriptor of the listening socket."""
+    bytecode.release()
     record = _record(directory)
     account = os.environ["MINISTACK_ACCOUNT_ID"]
     binaries = postgres.find()

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from pgdrill import errors
 from pgdrill.errors import Broken, DrillError, NotRunnable
+from pgdrill.lab import bytecode
 from pgdrill.lab.deploy.deployment import OUTPUTS, PLAN
 from pgdrill.lab.lab import Lab
 from pgdrill.ledger import ROLE
@@ -147,7 +148,7 @@ def _run(lab: Lab, asked: dict[str, Any], progress: Progress) -> JSON:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors_file,
-            env=inherited | environment | {"PGDRILL_DIST": str(lab.directory / "dist")},
+            env=bytecode.kept(inherited) | environment | {"PGDRILL_DIST": str(lab.directory / "dist")},
             text=True,
         ) as process,
     ):
