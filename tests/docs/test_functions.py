@@ -1,0 +1,55 @@
+"""docs/functions.md names every function, metric, event and message there is, and none that there is not."""
+
+import re
+from pathlib import Path
+
+from pgdrill.drills import telling
+from pgdrill.model import Verdict
+from tests.unit.evidence.drills import drilled
+from tests.unit.handlers.test_imports import FUNCTIONS
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/functions.md").read_text()
+# What runs in functions; the lab, the command line and the pure part of watching tell nothing of their own.
+SOURCES = [
+    path
+    for path in (ROOT / "src/pgdrill").rglob("*.py")
+    if not {"lab", "cli", "watching", "compliance", "build"}
+    & set(path.relative_to(ROOT / "src/pgdrill").parts)
+]
+
+
+def section(title: str) -> str:
+    return TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def named(title: str, column: int = 0) -> set[str]:
+    """Return what stands in backquotes in one column of the section's table."""
+    rows = [line.strip("| ").split(" | ") for line in section(title).splitlines() if line.startswith("| ")]
+    return {name for row in rows[1:] for name in re.findall(r"`([^`]+)`", row[column])}
+
+
+def written(*patterns: str) -> set[str]:
+    text = "\n".join(path.read_text() for path in SOURCES)
+    return {name for pattern in patterns for name in re.findall(pattern, text)}
+
+
+def test_every_function_stands_there() -> None:
+    assert named("Payloads") == set(FUNCTIONS)
+
+
+def test_every_metric_stands_there() -> None:
+    of_drills = {metric.name for metric in telling.judged(drilled()).metrics}
+    made = written(r'Metric\(\s*name="(\w+)"', r'_seconds\(\s*[\w.]+, "(\w+)"', r'_count\(\s*[\w.]+, "(\w+)"')
+    assert named("Metrics") == made | of_drills
+
+
+def test_every_event_stands_there() -> None:
+    made = written(r'Event\(\s*kind="(\w+)"') | {"InventoryTold"}
+    assert named("Events") == made
+
+
+def test_every_message_stands_there() -> None:
+    verdicts = {f"drill {verdict.value}" for verdict in Verdict if verdict is not Verdict.NOT_ASKED}
+    made = written(r'topic="([a-z ]+)"', r'Message\.of\(\s*"([a-z ]+)"')
+    assert named("Messages", 1) == made | verdicts
