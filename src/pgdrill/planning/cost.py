@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 from pgdrill import slots
 from pgdrill.model import Model
@@ -33,11 +34,32 @@ PRODUCTION_ENDPOINTS = 1
 # Alarms and metrics: of a cell, and of each database in it. The ages, quota, RTO and cost that `watch` publishes.
 ALARMS = (4, 8)
 METRICS = (4, 9)
-# Seconds and GB of a function's run, and the state transitions around it.
-_BEAT = (0.5, 0.25, 3)
-_WATCH = (3.0, 0.25, 6)
-_POINT = (60.0, 0.25, 90)
-_EXAMINE_GB = 0.5
+
+
+class Round(NamedTuple):
+    """What runs by itself: minutes between, seconds and GB of the function, and state transitions, publishing included."""
+
+    minutes: float
+    seconds: float
+    gb: float
+    transitions: int
+
+
+# Of each cell; of the primary, where beats come on top; and of DR, where copies are asked for twice: a schedule does,
+# and so does each telling of the other cell. Tests of the deployment hold these against what is deployed.
+BEAT = Round(1, 0.5, 0.5, 3)
+ROUNDS = {
+    "tell": Round(5, 3.0, 0.5, 11),
+    "hear": Round(5, 2.0, 0.5, 10),
+    "watch": Round(5, 3.0, 0.5, 11),
+    "reap": Round(15, 2.0, 0.5, 3),
+    "retain": Round(60, 5.0, 0.5, 11),
+}
+PRIMARY_ROUNDS = {"export": Round(15, 3.0, 0.5, 4)}
+DR_ROUNDS = {"copy": Round(5, 4.0, 0.5, 11), "copy, as told": Round(5, 4.0, 0.5, 11)}
+# Of a point: its steps and seals while the snapshot is made.
+_POINT = Round(0, 60.0, 0.5, 90)
+EXAMINE_GB = 1.0
 _DRILL_TRANSITIONS_A_MINUTE = 3
 # Parquet in gzip against what is stored; tables of text and numbers make a third to a half.
 _PARQUET = 0.4
@@ -283,23 +305,24 @@ def _standing(plan: Plan, cell: CellPlan) -> Iterator[Line]:
 def _running(plan: Plan, cell: CellPlan) -> Iterator[Line]:
     """Yield functions and the state machines around them."""
     primary = cell is plan.primary
-    beats = sum(database.ledger == "on" for database in plan.databases) if primary else 0
-    points = DAYS * (_DAY / plan.points.every) * len(plan.databases)
+    beats = any(database.ledger == "on" for database in plan.databases) and primary
+    points = DAYS * (_DAY / plan.points.every) * len(plan.databases) if primary else 0
     every = plan.drill.every if primary else plan.drill.dr_every
     seconds = sum(pace.drilling(plan, database).most for database in plan.databases) * DAYS * (_DAY / every)
-    runs = ((beats * DAYS * 1440, _BEAT), (DAYS * 288, _WATCH), (points, _POINT))
+    rounds = [*ROUNDS.values(), *(PRIMARY_ROUNDS if primary else DR_ROUNDS).values(), *([BEAT] * beats)]
+    runs = [*((DAYS * 1440 / one.minutes, one) for one in rounds), (points, _POINT)]
     yield _line(
         "functions",
         cell.region,
         "compute",
-        sum(count * run[0] * run[1] for count, run in runs) + seconds * _EXAMINE_GB,
-        assumes="a beat each minute, a watch every 5, points, and drills that read all the time",
+        sum(count * run.seconds * run.gb for count, run in runs) + seconds * EXAMINE_GB,
+        assumes="rounds by their schedules, points, and drills that read all the time",
     )
     yield _line(
         "state transitions",
         cell.region,
         "transition",
-        sum(count * run[2] for count, run in runs) + seconds / 60 * _DRILL_TRANSITIONS_A_MINUTE,
+        sum(count * run.transitions for count, run in runs) + seconds / 60 * _DRILL_TRANSITIONS_A_MINUTE,
         assumes="the same",
     )
 

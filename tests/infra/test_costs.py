@@ -1,0 +1,56 @@
+"""What the cost table counts is what is deployed."""
+
+import re
+
+import pytest
+
+from functions import BY_NAME
+from pgdrill.planning import cost
+from schedules import planned
+from settings import load
+from tests.infra.program import SETTINGS, Run
+from tests.infra.roles import AWAY, HOME
+
+CELLS = {HOME: cost.DRILL_ENDPOINTS + cost.PRODUCTION_ENDPOINTS, AWAY: cost.DRILL_ENDPOINTS}
+# Comes with the alarms.
+LATER = {"watch"}
+# Started by what the other cell tells, which is as often.
+AS_TOLD = {"hear": "tell", "copy, as told": "tell"}
+
+
+@pytest.mark.parametrize(("region", "endpoints"), CELLS.items())
+def test_endpoints_zones_and_keys_are_counted(whole: Run, region: str, endpoints: int) -> None:
+    made = [one.inputs for one in whole.of("aws:ec2/vpcEndpoint:VpcEndpoint", region)]
+    interfaces = [one for one in made if one["vpcEndpointType"] == "Interface"]
+    assert len(interfaces) == endpoints
+    assert {len(one["subnetIds"]) for one in interfaces} == {cost.ZONES}
+    assert len(whole.of("aws:kms/key:Key", region)) == cost.KEYS
+
+
+@pytest.mark.parametrize("primary", [True, False])
+def test_each_round_is_as_often_and_as_large_as_its_schedule_and_function(*, primary: bool) -> None:
+    counted = cost.ROUNDS | (cost.PRIMARY_ROUNDS | {"beat": cost.BEAT} if primary else cost.DR_ROUNDS)
+    often = {
+        one.job: _minutes(one.expression)
+        for one in planned(load(SETTINGS), primary=primary)
+        if one.database is None
+    }
+    assert {name: one.minutes for name, one in counted.items() if name not in LATER} == {
+        **often,
+        **{name: often[told] for name, told in AS_TOLD.items() if name in counted},
+    }
+    for name, one in counted.items():
+        if name not in LATER:
+            assert one.gb == BY_NAME[name.partition(",")[0]].memory / 1024
+
+
+def test_a_drill_is_reckoned_with_the_memory_of_what_reads() -> None:
+    assert BY_NAME["examine"].memory / 1024 == cost.EXAMINE_GB
+
+
+def _minutes(expression: str) -> float:
+    rate = re.fullmatch(r"rate\((\d+) minutes?\)", expression)
+    if rate:
+        return float(rate[1])
+    assert re.fullmatch(r"cron\(\d+ \* \* \* \? \*\)", expression)  # each hour
+    return 60
