@@ -76,10 +76,9 @@ class Bucket(pulumi.ComponentResource):
 
 
 class Buckets(pulumi.ComponentResource):
-    """The four of a cell: evidence, the other cell's evidence, exports, and who touched any of them."""
+    """The three of a cell: evidence, exports, and who touched either of them."""
 
     evidence: Bucket
-    replica: Bucket
     archive: Bucket
     logs: Bucket
 
@@ -108,10 +107,6 @@ class Buckets(pulumi.ComponentResource):
         self.evidence = Bucket(
             f"{name}-evidence", settings, names, "evidence", key=key, rules=kept(RETAINED_DAYS, RECORDS),
             logs=logs, locked=settings.protect, opts=inside,
-        )  # fmt: skip
-        self.replica = Bucket(
-            f"{name}-replica", settings, names, "replica", key=key, rules=kept(RETAINED_DAYS), logs=logs,
-            locked=settings.protect, opts=inside,
         )  # fmt: skip
         self.archive = Bucket(
             f"{name}-archive", settings, names, "archive", key=key,
@@ -161,7 +156,7 @@ def log_policy(names: Names) -> Policy:
     Source: S3 User Guide, "Enabling Amazon S3 server access logging".
     """
     policy = tls_policy(names.bucket("logs"))
-    sources = [f"arn:aws:s3:::{names.bucket(thing)}" for thing in ("evidence", "replica", "archive")]
+    sources = [f"arn:aws:s3:::{names.bucket(thing)}" for thing in ("evidence", "archive")]
     delivered = {
         "Sid": "AccessLogs",
         "Effect": "Allow",

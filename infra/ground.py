@@ -222,11 +222,7 @@ def grounds(settings: Settings, account: str) -> Grounds:
             settings,
             source=source.names,
             target=target.names,
-            buckets={
-                "source": source.buckets.evidence.bucket,
-                "evidence": target.buckets.evidence.bucket,
-                "replica": target.buckets.replica.bucket,
-            },
+            buckets=(source.buckets.evidence.bucket, target.buckets.evidence.bucket),
             keys=(source.keys.storage, target.keys.storage),
         )
     if settings.replicate_automated_backups:

@@ -29,7 +29,6 @@ def _of(cell: Cell) -> dict[str, pulumi.Input[str]]:
     return {
         "Region": ground.names.region,
         "EvidenceBucket": ground.buckets.evidence.bucket,
-        "ReplicaBucket": ground.buckets.replica.bucket,
         "ArchiveBucket": ground.buckets.archive.bucket,
         "LogBucket": ground.buckets.logs.bucket,
         "StorageKeyArn": ground.keys.storage,

@@ -1,11 +1,10 @@
-"""What S3 carries from a cell's evidence bucket to the other cell, in either direction.
+"""What S3 carries from a cell's evidence bucket to the other cell's, in either direction.
 
-Seals, witness and the rest that a drill over there needs go to the same place in its evidence bucket. The evidence
-itself goes to the replica bucket, since it is a chain of its own in each cell, and two in one place would be none.
+What a drill over there needs, and the evidence, which has to outlive its region. Each region's evidence is a chain
+of its own, and has the region in its keys. S3 carries nothing on that it has carried.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -17,13 +16,12 @@ from tagging import tags
 
 Policy = dict[str, Any]
 
-SHARED = ("seals", "witness", "references", "drills", "inventory")
-EVIDENCE = "evidence"
+CARRIED = ("seals", "witness", "references", "drills", "inventory", "evidence")
 ROLE = "s3-replication"
 
 
 class Replication(pulumi.ComponentResource):
-    """One direction: from `source`'s evidence bucket to `target`'s two."""
+    """One direction: from `source`'s evidence bucket to `target`'s."""
 
     def __init__(
         self,
@@ -32,11 +30,11 @@ class Replication(pulumi.ComponentResource):
         *,
         source: Names,
         target: Names,
-        buckets: Mapping[str, pulumi.Input[str]],
+        buckets: tuple[pulumi.Input[str], pulumi.Input[str]],
         keys: tuple[pulumi.Input[str], pulumi.Input[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make role and rules. `buckets` has the names of `source`, `evidence` and `replica`, once they are versioned."""
+        """Make role and rules. `buckets` are of source and target, once they are versioned; `keys` encrypt in them."""
         super().__init__("pgdrill:ground:Replication", name, None, opts)
         inside = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
@@ -52,18 +50,16 @@ class Replication(pulumi.ComponentResource):
             name="replicate",
             role=role.name,
             policy=pulumi.Output.all(*keys).apply(
-                lambda known: json.dumps(policy_of(source, target, *known))
+                lambda known: json.dumps(policy_of(source, target, *known, locked=settings.protect))
             ),
             opts=inside,
         )
-        destinations = [*((prefix, "evidence") for prefix in SHARED), (EVIDENCE, "replica")]
         aws.s3.BucketReplicationConfig(
             name,
-            bucket=buckets["source"],
+            bucket=buckets[0],
             role=role.arn,
             rules=[
-                _rule(number, prefix, buckets[destination], keys[1])
-                for number, (prefix, destination) in enumerate(destinations, start=1)
+                _rule(number, prefix, buckets[1], keys[1]) for number, prefix in enumerate(CARRIED, start=1)
             ],
             region=source.region,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
@@ -85,23 +81,18 @@ def trust(names: Names) -> Policy:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def policy_of(source: Names, target: Names, source_key: str, target_key: str) -> Policy:
+def policy_of(source: Names, target: Names, source_key: str, target_key: str, *, locked: bool) -> Policy:
     """Read what is to be carried, write it over there, and use either key through S3 alone.
 
-    Source: S3 User Guide, "Setting up permissions for live replication", "Replicating encrypted objects".
+    Source: S3 User Guide, "Setting up permissions for live replication", "Replicating encrypted objects", "Using
+    Object Lock with replication".
     """
-    here = f"arn:aws:s3:::{source.bucket('evidence')}"
-    there = [f"arn:aws:s3:::{target.bucket(thing)}" for thing in ("evidence", "replica")]
-    read = [
-        "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging",
-        "s3:GetObjectRetention", "s3:GetObjectLegalHold",
-    ]  # fmt: skip
+    here, there = (f"arn:aws:s3:::{names.bucket('evidence')}" for names in (source, target))
+    read = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
+    if locked:
+        read += ["s3:GetObjectRetention", "s3:GetObjectLegalHold"]
     write = ["s3:ReplicateObject", "s3:ReplicateTags"]
-    carried = [f"{here}/{prefix}/*" for prefix in (*SHARED, EVIDENCE)]
-    written = [
-        *(f"{there[0]}/{prefix}/*" for prefix in SHARED),
-        f"{there[1]}/{EVIDENCE}/*",
-    ]
+    carried, written = ([f"{bucket}/{prefix}/*" for prefix in CARRIED] for bucket in (here, there))
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -7,11 +7,11 @@ import pytest
 
 from buckets import RECORDS
 from naming import Names
-from replication import EVIDENCE, SHARED, policy_of
+from replication import CARRIED, policy_of
 from tests.infra.program import ACCOUNT, REGIONS, Run
 
 CELLS = dict(zip(("primary", "dr"), REGIONS, strict=True))
-THINGS = ("evidence", "replica", "archive", "logs")
+THINGS = ("evidence", "archive", "logs")
 
 
 def about(run: Run, kind: str, cell: str, thing: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_every_bucket_is_private_versioned_and_reached_over_tls_alone(
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("thing", ["evidence", "replica", "archive"])
+@pytest.mark.parametrize("thing", ["evidence", "archive"])
 def test_every_bucket_but_the_logs_is_under_the_cells_key(ground: Run, cell: str, thing: str) -> None:
     (rule,) = about(ground, "bucketServerSideEncryptionConfiguration", cell, thing)["rules"]
     assert rule == {
@@ -71,7 +71,7 @@ def test_access_logs_are_under_s3s_own_key_and_come_from_the_cells_buckets_alone
     assert rule == {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}
     policy = json.loads(about(ground, "bucketPolicy", "dr", "logs")["policy"])
     (delivered,) = (one for one in policy["Statement"] if one["Effect"] == "Allow")
-    logged = [f"arn:aws:s3:::pgdrill-test-{thing}-{ACCOUNT}-{REGIONS[1]}" for thing in THINGS[:3]]
+    logged = [f"arn:aws:s3:::pgdrill-test-{thing}-{ACCOUNT}-{REGIONS[1]}" for thing in THINGS[:2]]
     assert delivered["Condition"] == {
         "ArnLike": {"aws:SourceArn": logged},
         "StringEquals": {"aws:SourceAccount": ACCOUNT},
@@ -80,7 +80,7 @@ def test_access_logs_are_under_s3s_own_key_and_come_from_the_cells_buckets_alone
 
 @pytest.mark.parametrize(
     ("thing", "days", "noncurrent"),
-    [("evidence", 396, 30), ("replica", 396, 30), ("archive", 30, 1), ("logs", 396, 30)],
+    [("evidence", 396, 30), ("archive", 30, 1), ("logs", 396, 30)],
 )
 def test_what_lies_there_goes_in_its_time(ground: Run, thing: str, days: int, noncurrent: int) -> None:
     rules = about(ground, "bucketLifecycleConfiguration", "primary", thing)["rules"]
@@ -106,7 +106,7 @@ def test_by_default_everything_can_be_destroyed_and_with_protect_evidence_cannot
     assert ground.of("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration") == []
     assert all(one.inputs["forceDestroy"] is False for one in protected.of("aws:s3/bucket:Bucket"))
     locks = protected.of("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration")
-    assert {one.name for one in locks} == {f"{c}-{t}" for c in CELLS for t in ("evidence", "replica")}
+    assert {one.name for one in locks} == {f"{cell}-evidence" for cell in CELLS}
     for lock in locks:
         assert lock.inputs["rule"] == {"defaultRetention": {"mode": "COMPLIANCE", "days": 396}}
         # A lock is a property that a bucket is made with.
@@ -115,7 +115,7 @@ def test_by_default_everything_can_be_destroyed_and_with_protect_evidence_cannot
 
 
 @pytest.mark.parametrize(("source", "target"), [("primary", "dr"), ("dr", "primary")])
-def test_each_cell_has_what_it_needs_of_the_other_and_its_evidence_apart(
+def test_each_cell_has_what_it_needs_of_the_other_and_its_evidence(
     ground: Run, source: str, target: str
 ) -> None:
     configured = ground.one(
@@ -130,33 +130,32 @@ def test_each_cell_has_what_it_needs_of_the_other_and_its_evidence_apart(
         assert rule["sourceSelectionCriteria"] == {"sseKmsEncryptedObjects": {"status": "Enabled"}}
         assert rule["destination"]["encryptionConfiguration"] == {"replicaKmsKeyId": key}
         carried[rule["filter"]["prefix"]] = rule["destination"]["bucket"]
-    there = f"-{ACCOUNT}-{CELLS[target]}"
-    assert carried == {f"{prefix}/": f"arn:aws:s3:::pgdrill-test-evidence{there}" for prefix in SHARED} | {
-        f"{EVIDENCE}/": f"arn:aws:s3:::pgdrill-test-replica{there}"
-    }
+    there = f"arn:aws:s3:::pgdrill-test-evidence-{ACCOUNT}-{CELLS[target]}"
+    wanted = ("seals", "witness", "references", "drills", "inventory", "evidence")
+    assert carried == {f"{prefix}/": there for prefix in wanted}
     assert len({rule["priority"] for rule in configured["rules"]}) == len(configured["rules"])
 
 
-def test_nothing_that_is_carried_comes_back() -> None:
-    # S3 carries no replica on, and no two cells write one key: what is shared has region, drill or point in its key.
-    assert EVIDENCE not in SHARED
-    assert set(SHARED) < set(RECORDS)
+def test_what_is_carried_expires_over_there_as_well() -> None:
+    assert set(CARRIED) < set(RECORDS)
 
 
-def test_s3_may_carry_those_prefixes_and_no_others() -> None:
+@pytest.mark.parametrize("locked", [False, True])
+def test_s3_may_carry_those_prefixes_and_no_others(locked: bool) -> None:
     here, there = (Names("test", region, ACCOUNT) for region in REGIONS)
-    policy = policy_of(here, there, "key-here", "key-there")
+    policy = policy_of(here, there, "key-here", "key-there", locked=locked)
     statements = {one["Sid"]: one for one in policy["Statement"]}
-    source = f"arn:aws:s3:::pgdrill-test-evidence-{ACCOUNT}-{REGIONS[0]}"
-    target = f"arn:aws:s3:::pgdrill-test-evidence-{ACCOUNT}-{REGIONS[1]}"
-    assert statements["Read"]["Resource"] == [f"{source}/{prefix}/*" for prefix in (*SHARED, EVIDENCE)]
-    assert f"{target}/{EVIDENCE}/*" not in statements["Write"]["Resource"]
+    for sid, region in (("Read", REGIONS[0]), ("Write", REGIONS[1])):
+        bucket = f"arn:aws:s3:::pgdrill-test-evidence-{ACCOUNT}-{region}"
+        assert statements[sid]["Resource"] == [f"{bucket}/{prefix}/*" for prefix in CARRIED]
     assert not any("Delete" in action for action in statements["Write"]["Action"])
-    assert statements["Decrypt"] == {
-        "Sid": "Decrypt",
-        "Effect": "Allow",
-        "Action": "kms:Decrypt",
-        "Resource": "key-here",
-        "Condition": {"StringEquals": {"kms:ViaService": f"s3.{REGIONS[0]}.amazonaws.com"}},
-    }
-    assert statements["Encrypt"]["Resource"] == "key-there"
+    # A lock goes along with what it locks.
+    assert ("s3:GetObjectRetention" in statements["Read"]["Action"]) is locked
+    for sid, key, region in (("Decrypt", "key-here", REGIONS[0]), ("Encrypt", "key-there", REGIONS[1])):
+        assert statements[sid] == {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": f"kms:{sid}",
+            "Resource": key,
+            "Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
+        }

@@ -21,7 +21,7 @@ LONGEST_REGION = "ap-southeast-1"  # no region of the partition aws has a longer
 SUFFIXES = st.from_regex(r"[a-z][a-z0-9]{0,14}", fullmatch=True)
 DATABASES = st.from_regex(r"[a-z](?:[a-z0-9]|-(?!-)){0,24}(?<!-)", fullmatch=True)
 REGIONS = st.sampled_from([LONGEST_REGION, "ap-northeast-1", "eu-west-1", "us-east-1"])
-THINGS = st.sampled_from(["evidence", "replica", "archive", "logs"])
+THINGS = st.sampled_from(["evidence", "archive", "logs"])
 
 # What a service takes for a name: the input that holds it, and the form. Sources stand in infra/naming.py.
 FORMS = {
@@ -118,7 +118,7 @@ def test_any_legal_suffix_and_database_give_legal_names(
     suffix: str, database: str, region: str, account: str
 ) -> None:
     names = Names(suffix, region, account)
-    for thing in ("evidence", "replica", "archive", "logs"):
+    for thing in ("evidence", "archive", "logs"):
         assert legal("aws:s3/bucket:Bucket", names.bucket(thing))
     for job in ("take", "seal", "drill"):
         assert legal("aws:scheduler/schedule:Schedule", names.schedule(job, database))
