@@ -183,6 +183,17 @@ def test_an_alarm_whose_actions_are_disabled_changes_and_does_not_act(ground: Gr
     assert ground.told.acts == []
 
 
+@pytest.mark.parametrize(("patient", "first"), [(False, 120), (True, 300)])
+def test_an_alarm_waits_for_data_while_it_warms_up(ground: Ground, *, patient: bool, first: int) -> None:
+    warming = {"WarmUpPeriodDurationInMinutes": 5, "OnlyStartEvaluatingAfterWarmUpPeriodEnds": patient}
+    ground.put("warms", TreatMissingData="breaching", WarmUpConfiguration=warming, **{alarms.CREATED: T0})
+    ground.metrics.put(AGE, T0 + 60, 1)
+    for minute in range(10):
+        ground.region.evaluate(T0 + minute * MINUTE)
+    after = "OK" if first == 120 else "ALARM"
+    assert ground.told.changes[0] == (first, "warms", "INSUFFICIENT_DATA", after)
+
+
 def test_an_expression_may_need_one_that_comes_later(ground: Ground) -> None:
     stat = {"Metric": {"Namespace": "pgdrill", "MetricName": "Age"}, "Period": 60, "Stat": "Maximum"}
     queries = [

@@ -47,7 +47,7 @@ FIELDS = {
 }
 # Members of a request that the emulator drops.
 OF_METRICS = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit")
-OF_PUT_METRIC_ALARM = ("Metrics", "EvaluateLowSampleCountPercentile")
+OF_PUT_METRIC_ALARM = ("Metrics", "EvaluateLowSampleCountPercentile", "WarmUpConfiguration")
 OF_PUT_COMPOSITE = (
     "ActionsSuppressor",
     "ActionsSuppressorWaitPeriod",
@@ -329,9 +329,11 @@ def _put_metric_alarm(original: Function) -> Function:
         except (KeyError, TypeError, ValueError) as error:
             return _refused(str(error), is_cbor, is_json)
         with WATCH.lock:
+            known = cloudwatch._alarms.get(body["AlarmName"], {})  # type: ignore[no-untyped-call] # noqa: SLF001
             answer = original(params, body, is_cbor, is_json)
             if answer[0] == HTTPStatus.OK:
                 alarm = cloudwatch._alarms[body["AlarmName"]]  # noqa: SLF001
+                alarm[alarms.CREATED] = known.get(alarms.CREATED, now())
                 alarm |= {name: body[name] for name in OF_PUT_METRIC_ALARM if name in body}
                 for name in OF_METRICS if body.get("Metrics") else ():
                     alarm.pop(name, None)

@@ -9,7 +9,8 @@ Source: CloudWatch User Guide, "Alarm evaluation window", "Combining alarms" and
 
 import ast
 import json
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,10 +22,12 @@ Alarm = dict[str, Any]
 HIGH_RESOLUTION = frozenset({10, 20, 30})
 MINUTE, HOUR, DAY, WEEK = 60, 3_600, 86_400, 604_800
 # Members that the lab would ignore, and so refuses.
-REFUSED = ("EvaluationCriteria", "ThresholdMetricId", "WarmUpConfiguration")
+REFUSED = ("EvaluationCriteria", "ThresholdMetricId")
 STATE = ("StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp")
 # Under this key a composite alarm with a suppressor carries what it has to remember; clients do not see it.
 MEMORY = "_Suppression"
+# And under this one a metric alarm carries when it was made, from when its warm-up counts.
+CREATED = "_Created"
 
 
 class Sink(Protocol):
@@ -50,7 +53,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a metric alarm looks at. `watched` is the id of the query that its threshold is for."""
+    """What a metric alarm looks at. `watched` is the id of the query that its threshold is for.
+
+    `warm` is when its warm-up ends, at the latest unless `patient`, and -inf where it has none.
+    """
 
     queries: tuple[Query, ...]
     watched: str
@@ -60,6 +66,13 @@ class Definition:
     operator: str
     threshold: float
     missing: Missing
+    warm: float = -math.inf
+    patient: bool = False
+
+    def is_warm(self, at: float, points: Sequence[bool | None]) -> bool:
+        """Tell whether the alarm is evaluated yet: its warm-up is over, or there are data enough."""
+        enough = sum(point is not None for point in points[-self.periods :]) == self.periods
+        return at >= self.warm or (enough and not self.patient)
 
     def range_at(self, at: float) -> Stretch:
         """Return the evaluation range."""
@@ -97,6 +110,7 @@ def definition(alarm: Alarm) -> Definition:
     if alarm.get("ComparisonOperator") not in OPERATORS:
         raise Unknown(f"the lab does not compare by {alarm.get('ComparisonOperator')!r}")
     queries, watched, period = queries_of(alarm)
+    warming = alarm.get("WarmUpConfiguration") or {}
     _see_limits(period, int(alarm["EvaluationPeriods"]), alarm.get("DatapointsToAlarm"))
     return Definition(
         queries=queries,
@@ -107,6 +121,8 @@ def definition(alarm: Alarm) -> Definition:
         operator=alarm["ComparisonOperator"],
         threshold=float(alarm["Threshold"]),
         missing=Missing(alarm.get("TreatMissingData") or "missing"),
+        warm=alarm.get(CREATED, -math.inf) + MINUTE * warming.get("WarmUpPeriodDurationInMinutes", 0),
+        patient=bool(warming.get("OnlyStartEvaluatingAfterWarmUpPeriodEnds")),
     )
 
 
@@ -238,6 +254,8 @@ class Region:
         found = values(self.metrics, watched.queries, over)[watched.watched]
         breaks = OPERATORS[watched.operator]
         points = [None if value is None else bool(breaks(value, watched.threshold)) for value in found]
+        if not watched.is_warm(at, points):
+            return
         decision = decide(points, watched.periods, watched.to_alarm, watched.missing, current)
         if decision.state is not current:
             seen = [
