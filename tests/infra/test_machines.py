@@ -221,12 +221,12 @@ def test_every_error_that_is_matched_exists() -> None:
 
 @pytest.mark.parametrize(("name", "state"), FUNCTION_STATES)
 def test_every_function_is_retried_alike(name: str, state: State) -> None:
-    """But for how long RDS is asked again: as long as a drill's own patience, or for an hour."""
+    """But for how long RDS is asked again: half a minute, or an hour where a point is at stake or RDS is deleting."""
     _, *rest = state.body["Retry"]
     assert rest == definitions.functions("retain")["retain"][0].body["Retry"][1:]
     soon = {"IntervalSeconds": 1, "MaxAttempts": 5, "BackoffRate": 2, "JitterStrategy": "FULL"}
     for_an_hour = soon | {"MaxAttempts": 60, "MaxDelaySeconds": 60}
-    lasting = name == "take" or state.function == "destroy"
+    lasting = name == "take" or state.function in {"choose", "destroy"}
     expected = {"ErrorEquals": ["Unavailable"]} | (for_an_hour if lasting else soon)
     assert state.retrier_of("Unavailable") == expected
 
@@ -406,6 +406,28 @@ def _lasts(retrier: definitions.Body) -> float:
         for attempt in range(retrier["MaxAttempts"])
     )
     return float(sum(delays))
+
+
+CONDITIONS = [
+    pytest.param(choice["Condition"], id=f"{name}-{state.name}-{choice['Next']}")
+    for name in NAMES
+    for state in definitions.states(name)
+    for choice in state.body.get("Choices", ())
+]
+INPUTS: list[dict[str, Any]] = [
+    {},
+    {"drill": None, "reply": None},
+    {"drill": {"next": "judge"}, "reply": {"metrics": [], "events": [], "messages": []}},
+    {"taking": {"next": "seal_after"}, "reply": {"metrics": [{"name": "Age"}], "events": [], "messages": []}},
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_condition_is_a_boolean_whatever_comes_in(condition: str) -> None:
+    """AWS fails a state whose condition is anything else."""
+    for given_input in INPUTS:
+        held = evaluate(condition, {"input": given_input}, examined=True, told=True, untold="")
+        assert isinstance(held, bool)
 
 
 def test_a_function_that_idled_for_weeks_is_waited_for_until_its_network_is_back() -> None:

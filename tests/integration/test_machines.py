@@ -106,3 +106,30 @@ def test_a_second_drill_is_busy_and_leaves_the_first_alone(primary: Cell) -> Non
     ]
     assert passed
     assert max(passed) < MOST
+
+
+def test_a_drill_whose_instance_is_deleted_meanwhile_proves_nothing_and_leaves_nothing(primary: Cell) -> None:
+    states, rds = primary.client("stepfunctions"), primary.client("rds")
+    asked = {"due_at": moment(), "database": "shop", "wanted": "latest"}
+    drill = states.start_execution(stateMachineArn=primary["DrillMachineArn"], input=json.dumps(asked))[
+        "executionArn"
+    ]
+
+    def temporary() -> list[Any]:
+        found = rds.describe_db_instances()["DBInstances"]
+        return [one for one in found if "-drill-" in one["DBInstanceIdentifier"]]
+
+    until(lambda: any(one["DBInstanceStatus"] == "available" for one in temporary()))
+    (instance,) = temporary()
+    rds.delete_db_instance(
+        DBInstanceIdentifier=instance["DBInstanceIdentifier"],
+        SkipFinalSnapshot=True,
+        DeleteAutomatedBackups=True,
+    )
+    until(lambda: states.describe_execution(executionArn=drill)["status"] != "RUNNING")
+    done = states.describe_execution(executionArn=drill)
+    assert done["status"] == "SUCCEEDED", done
+    ended = json.loads(done["output"])["drill"]
+    assert (ended["next"], ended["verdict"]) == ("done", "inconclusive")
+    assert ended["evidence_sha256"]
+    assert temporary() == []
