@@ -19,11 +19,15 @@ _CUT_BYTES = 512
 
 
 class Level(StrEnum):
-    """ALARM wants a person, WARNING one in working hours, NOTE nobody."""
+    """ALARM wants a person, WARNING one in working hours; REPORT tells of what went well, NOTE is for the log alone."""
 
     ALARM = "alarm"
     WARNING = "warning"
+    REPORT = "report"
     NOTE = "note"
+
+
+URGENT = frozenset({Level.ALARM, Level.WARNING})
 
 
 class Kind(StrEnum):
@@ -78,9 +82,9 @@ class Reply(Model):
         """
         parts: list[Metric | Event | Message] = [
             *self.metrics,
-            *(message for message in self.messages if message.level is not Level.NOTE),
+            *(message for message in self.messages if message.level in URGENT),
             *self.events,
-            *(message for message in self.messages if message.level is Level.NOTE),
+            *(message for message in self.messages if message.level not in URGENT),
         ]
         room = most - _CUT_BYTES
         sizes = accumulate(len(part.model_dump_json().encode()) + 1 for part in parts)

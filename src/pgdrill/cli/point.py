@@ -261,8 +261,10 @@ def _status(reply: Reply) -> int:
 
 
 def _tell(messages: tuple[Message, ...]) -> None:
-    """Say on standard error what a person should know, as `main` says an error."""
+    """Say on standard error what a person should know, as `main` says an error; what went well is shown already."""
     for message in messages:
+        if message.level is Level.REPORT:
+            continue
         err.print(f"{message.level.value}: {message.text}", style="yellow", markup=False, soft_wrap=True)
         if message.hint:
             err.print(f"HINT: {message.hint}", markup=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from pgdrill.model import Stage, Verdict
 # A restore that takes less is not worth a word; from then on every step says how long it has taken.
 WORTH_TELLING = timedelta(minutes=1)
 
-_LEVEL = {Verdict.PASSED: Level.NOTE, Verdict.FAILED: Level.ALARM}
+_LEVEL = {Verdict.PASSED: Level.REPORT, Verdict.FAILED: Level.ALARM}
 
 
 def waiting(drill: Drill, now: datetime) -> Reply | None:

@@ -10,7 +10,7 @@ from pgdrill.aws.store import Store
 from pgdrill.cell import Cell
 from pgdrill.errors import NotRunnable
 from pgdrill.evidence import archive
-from pgdrill.messages import Event, Level, Message, Metric, Reply
+from pgdrill.messages import Event, Kind, Level, Message, Metric, Reply
 from pgdrill.model import Model, Moment
 from pgdrill.plan import CellPlan, DatabasePlan, Freeze, Plan
 from pgdrill.points import coverage
@@ -99,7 +99,8 @@ def skip(store: Store, database: DatabasePlan, freeze: Freeze, due_at: datetime)
         events=(Event(kind="DrillSkipped", subject=database.name, detail={"reason": freeze.reason}),),
         messages=(
             Message(
-                level=Level.NOTE,
+                level=Level.REPORT,
+                kind=Kind.DRILLS,
                 topic="drill skipped",
                 text=told(record),
                 hint="the next one is begun after the freeze; run one all the same with: pgdrill drill run",

@@ -264,16 +264,27 @@ def taken(taking: Taking, now: datetime) -> Reply:
             dimensions=about,
         ),
     ]
-    told = Reply(metrics=tuple(metrics), events=(Event(kind="PointTaken", subject=taking.point),))
-    if not taking.unsealed:
-        return told
-    warning = Message(
-        level=Level.WARNING,
-        topic="point unsealed",
-        text=f"recovery point {taking.point!r} has no seal of its own: {taking.unsealed}",
-        hint="a drill of it compares with the seals of other points, further away; mend this before the next slot",
+    return Reply(
+        metrics=tuple(metrics),
+        events=(Event(kind="PointTaken", subject=taking.point),),
+        messages=(_said(taking),),
     )
-    return told + Reply(messages=(warning,))
+
+
+def _said(taking: Taking) -> Message:
+    if taking.unsealed:
+        return Message(
+            level=Level.WARNING,
+            topic="point unsealed",
+            text=f"recovery point {taking.point!r} has no seal of its own: {taking.unsealed}",
+            hint="a drill of it compares with the seals of other points, further away; mend this before the next slot",
+        )
+    until = f", which recovers to {taking.taken.recovers_to:%Y-%m-%d %H:%M:%S} UTC" if taking.taken else ""
+    return Message(
+        level=Level.REPORT,
+        topic="point taken",
+        text=f"recovery point {taking.point!r} of database {taking.database!r} is there{until}",
+    )
 
 
 def failed(taking: Taking, error: DrillError) -> Reply:

@@ -21,7 +21,7 @@ print(ended.exit_code, *sorted(name for name in sys.modules if "." not in name))
         ("--version", set()),
         ("fingerprint --help", {"psycopg", "pydantic"}),
         ("lab --help", {"pydantic"}),
-        ("drill --help", {"boto3", "jinja2", "psycopg", "pydantic"}),
+        ("drill --help", {"boto3", "psycopg", "pydantic"}),
     ],
 )
 def test_a_command_loads_what_it_needs(command: str, needs: set[str]) -> None:

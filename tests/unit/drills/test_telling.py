@@ -53,7 +53,7 @@ def test_a_drill_that_waits_for_no_restore_says_nothing(drill: Drill) -> None:
 @pytest.mark.parametrize(
     ("verdict", "level", "counted"),
     [
-        (Verdict.PASSED, Level.NOTE, {"DrillsPassed": 1, "DrillsFailed": 0, "DrillsInconclusive": 0}),
+        (Verdict.PASSED, Level.REPORT, {"DrillsPassed": 1, "DrillsFailed": 0, "DrillsInconclusive": 0}),
         (Verdict.FAILED, Level.ALARM, {"DrillsPassed": 0, "DrillsFailed": 1, "DrillsInconclusive": 0}),
         (
             Verdict.INCONCLUSIVE,

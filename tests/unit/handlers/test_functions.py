@@ -168,7 +168,7 @@ def test_a_point_that_cannot_be_told_to_the_other_cell_is_told_all_the_same() ->
     answer = take.take(TakingRequest(taking=done), cell, clock())
     assert answer.reply is not None
     assert [event.kind for event in answer.reply.events] == ["PointTaken"]
-    assert [message.topic for message in answer.reply.messages] == ["inventory not told"]
+    assert [message.topic for message in answer.reply.messages] == ["point taken", "inventory not told"]
 
 
 # ------------------------------------------------------------------------------------------- many databases

@@ -108,7 +108,7 @@ def skip(store: Memory, due: datetime) -> Any:
 def test_a_drill_that_is_skipped_is_recorded_and_told_with_the_plans_reason() -> None:
     store, due = Memory(), datetime(2026, 12, 20, 6, tzinfo=UTC)
     reply = skip(store, due)
-    assert reply.messages[0].level is Level.NOTE
+    assert reply.messages[0].level is Level.REPORT
     assert reply.messages[0].text == (
         "the drill of database 'shop' due at 2026-12-20 06:00 UTC was skipped: drills are frozen from"
         " 2026-12-18 00:00 to 2027-01-04 00:00 UTC: the year is being closed"

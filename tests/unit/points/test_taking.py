@@ -76,7 +76,9 @@ def test_what_is_told_of_a_point_is_how_long_it_took() -> None:
     begun = taking.begin(PLAN, SHOP, SLOT, SLOT)
     reply = taking.taken(begun, SLOT + 3 * MINUTE)
     assert {(m.name, m.value) for m in reply.metrics} == {("PointsTaken", 1), ("PointSeconds", 180.0)}
-    assert reply.messages == ()
+    assert [(m.level.value, m.text) for m in reply.messages] == [
+        ("report", "recovery point 'pgdrill-lab-shop-2026-11-22t07z' of database 'shop' is there")
+    ]
     unsealed = taking.taken(begun.model_copy(update={"unsealed": "no secret"}), SLOT)
     assert [m.text for m in unsealed.messages] == [
         "recovery point 'pgdrill-lab-shop-2026-11-22t07z' has no seal of its own: no secret"
