@@ -109,6 +109,16 @@ class Door:
         """Return what topics were told, oldest first; `pgdrill.lab.cloudwatch.inbox.Letter` says how."""
         return self.ask("inbox")
 
+    def settle(self, timeout: float = 50) -> list[JSON]:
+        """Wait until no execution of a state machine runs; return those that did not succeed since the last time.
+
+        Each has `executionArn`, `status`, `error` and `cause`.
+
+        Raises:
+            NotRunnable: some still run.
+        """
+        return list(self.ask("executions/settle", {"timeout": timeout}))
+
     def ask(self, what: str, body: JSON = None) -> JSON:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
         try:

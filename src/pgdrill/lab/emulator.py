@@ -23,7 +23,7 @@ from ministack.services import rds as record_only_rds
 from pgdrill import __version__
 from pgdrill.errors import NotRunnable
 from pgdrill.lab import bends, bytecode, clock, cluster, daemon, postgres, sabotage, tls
-from pgdrill.lab.bends import alarms, schedules
+from pgdrill.lab.bends import alarms, executions, schedules
 from pgdrill.lab.clock import LabClock
 from pgdrill.lab.cloudwatch.inbox import Inbox
 from pgdrill.lab.door import Doorway, Handler
@@ -154,6 +154,7 @@ def _handlers(
         "sabotage": damage,
         "backup": back_up,
         "clock/set": move_clock,
+        "executions/settle": lambda asked: executions.settle(asked["timeout"]),
         "schedules/fire": fire,
         "schedules/hold": hold,
     }
