@@ -13,9 +13,9 @@ from pgdrill.build.contents import Which
 from pgdrill.errors import NotRunnable
 
 # The files of this package, as they are in a checkout; and the lock beside them.
-_SOURCE = Path(__file__).parents[2]
-LOCK = _SOURCE.parent / "requirements.lock"
-BUNDLE = _SOURCE / "pgdrill" / "aws" / "rds-ca.pem"
+SOURCE = Path(__file__).parents[2]
+LOCK = SOURCE.parent / "requirements.lock"
+BUNDLE = SOURCE / "pgdrill" / "aws" / "rds-ca.pem"
 # Where the boundary of the handlers looks for it, below the function's own folder.
 BUNDLE_NAME = "rds-ca.pem"
 
@@ -59,8 +59,8 @@ def _theirs(platform: str, which: Which, lock: Path) -> Iterator[tuple[str, byte
 
 
 def _ours() -> Iterator[tuple[str, bytes]]:
-    for file in (_SOURCE / "pgdrill").rglob("*"):
-        path = file.relative_to(_SOURCE).as_posix()
+    for file in (SOURCE / "pgdrill").rglob("*"):
+        path = file.relative_to(SOURCE).as_posix()
         if file.is_file() and contents.ours(path):
             yield path, file.read_bytes()
 
