@@ -14,7 +14,7 @@ CELLS = {"primary": HOME, "dr": AWAY}
 # Without a database of its own there is none to name.
 EMPTY = {"drDatabaseInstances", "drDatabaseArns"}
 ABOUT = (
-    "Region", "EvidenceBucket", "ReplicaBucket", "ArchiveBucket", "LogBucket", "StorageKeyArn", "MacKeyArn",
+    "Region", "EvidenceBucket", "ArchiveBucket", "LogBucket", "StorageKeyArn", "MacKeyArn",
     "SigningKeyArn", "DrillVpcId", "DrillSubnetIds", "DrillSecurityGroupId", "ProductionVpcId",
     "ProductionSubnetIds", "DatabaseInstances", "DatabaseArns", "BusArn", "BackupsTopicArn", "DrillsTopicArn",
     "DeadLetterQueueArn", "ScheduleGroup",
