@@ -52,7 +52,7 @@ def point(*arguments: str) -> Result:
 def test_the_point_of_now_is_that_of_its_slot(production: Production, taken: dict[str, Any]) -> None:
     slot = slots.name(taking.slot_now(production.plan, datetime.now(UTC)))
     assert (taken["point"]["slot"], taken["point"]["kind"]) == (slot, "snapshot")
-    assert [event["kind"] for event in taken["reply"]["events"]] == ["PointTaken"]
+    assert [event["kind"] for event in taken["reply"]["events"]] == ["PointTaken", "InventoryTold"]
 
 
 def test_taking_it_again_takes_nothing(taken: dict[str, Any]) -> None:
