@@ -128,7 +128,7 @@ def _backlog(seen: Sighting, plan: Plan) -> Iterator[Metric]:
         return
     backlog = inventory.reconcile(seen.own, seen.heard, plan.copies, seen.now).backlog
     created = [max(one.created_at, seen.since) for one in backlog if one.created_at]
-    yield Metric(name="CopiesWaiting", value=len(backlog), unit="Count")
+    yield Metric(name="CopiesQueued", value=len(backlog), unit="Count")
     yield Metric(
         name="CopyWaiting", value=max((_age(seen, each) for each in created), default=0), unit="Seconds"
     )

@@ -23,7 +23,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NAMESPACE = "pgdrill"
 WATCH = timedelta(minutes=5)
 TOLD_WITHIN = timedelta(minutes=15)
-DOCUMENT = "docs/operations.md"
+DOCUMENT = "docs/alerting.md"
 WARM_UP = timedelta(minutes=15)
 # Source: CloudWatch API reference, PutMetricAlarm, AlarmDescription.
 LONGEST_DESCRIPTION = 1024
@@ -156,9 +156,9 @@ class Alarm:
 
 
 def told(value: float, metric: str) -> str:
-    """Return a threshold in words: seconds as `6 h 15 min`, all else as a number."""
+    """Return a threshold in words: seconds as `6 h 15 min`, milliseconds and all else as a number."""
     if not metric.endswith(SECONDS):
-        return f"{value:g}"
+        return f"{value:g}{' ms' if metric == 'Duration' else ''}"
     minutes = round(value / 60)
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     parts = [f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if count]
@@ -292,7 +292,7 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm(
         "copies-queue",
         Scope.CELL,
-        ("CopiesWaiting",),
+        ("CopiesQueued",),
         two_rounds_of_points,
         LOOK,
         where=Where.DR,

@@ -175,7 +175,7 @@ TEXTS = {
     ),
     "function-slow": Text(
         "{region}: the function {name} nearly ran out of time.",
-        "the last five minutes; the value is what it took, in milliseconds, of {threshold}",
+        "the last five minutes; the value is what it took, in milliseconds; at {threshold} it is close",
         "the next run may be cut off.",
         "see its log for what it waited for; a closed network looks like this too.",
     ),

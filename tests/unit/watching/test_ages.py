@@ -119,7 +119,7 @@ def test_copies_wait_from_when_their_point_was_made() -> None:
     heard = own(HOME, NOON - MINUTE).model_copy(update={"snapshots": (source, snapshot(SLOT - 6 * HOUR))})
     here = copied(snapshot(SLOT - 6 * HOUR), SLOT)
     found = values(holding(seen(AWAY), here).model_copy(update={"heard": heard}))
-    assert (found["CopyAge"], found["CopiesWaiting"]) == (11 * 3600, 1)
+    assert (found["CopyAge"], found["CopiesQueued"]) == (11 * 3600, 1)
     assert found["CopyWaiting"] == 5 * 3600 - 60
     assert "SnapshotAge" not in found
     assert "RetentionDays" not in found
@@ -128,7 +128,7 @@ def test_copies_wait_from_when_their_point_was_made() -> None:
 def test_a_cell_that_was_never_heard_is_silent_since_the_first_look() -> None:
     found = values(seen(AWAY, since=NOON).model_copy(update={"since": NOON - HOUR}))
     assert found["OtherCellSilence"] == 3600
-    assert "CopiesWaiting" not in found
+    assert "CopiesQueued" not in found
 
 
 def test_what_a_plan_does_not_have_is_not_measured() -> None:
