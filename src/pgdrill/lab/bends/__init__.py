@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pgdrill.lab.bends import (
     alarms,
+    choices,
     conditions,
     deliveries,
     denials,
@@ -25,6 +26,7 @@ from pgdrill.lab.bends import (
     recording,
     schedules,
     tasks,
+    time_limits,
     versions,
 )
 from pgdrill.lab.rds.service import Rds
@@ -48,6 +50,8 @@ ALL: tuple[Callable[[Rds], None], ...] = (
     payloads.apply,
     versions.apply,
     maps.apply,
+    choices.apply,
+    time_limits.apply,
     networks.apply,
     alarms.apply,
     inbox.apply,
