@@ -49,7 +49,7 @@ def _created(original: Function) -> Function:
 def _modified(original: Function) -> Function:
     def modify_vpc_endpoint(p: Params) -> Answer:
         answer: Answer = original(p)
-        endpoint = ec2._vpc_endpoints.get(_one(p, "VpcEndpointId"))  # noqa: SLF001  # type: ignore[no-untyped-call]
+        endpoint = ec2._vpc_endpoints.get(_one(p, "VpcEndpointId"))  # type: ignore[no-untyped-call] # noqa: SLF001
         if endpoint is not None:
             gone = _members(p, "RemoveSecurityGroupId")
             kept = [group for group in endpoint.get("Groups", []) if group not in gone]
