@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from pgdrill.cell import Cell
 from pgdrill.evidence import archive
+from pgdrill.evidence.folder import Folder
 from pgdrill.evidence.record import canonical
 from pgdrill.evidence.signature import Signature
 from pgdrill.evidence.verification import public_key
@@ -121,3 +122,25 @@ def test_evidence_is_not_whole_once_kms_has_another_key(lab: Lab, cell: Cell, tm
     assert done.returncode == 1
     assert done.stdout.startswith("✗ shop: 2 breaks\n")
     assert done.stdout.count(f"forged: drill {DRILL.drill}") == 2
+
+
+def test_what_a_lost_region_signed_is_verified_with_the_key_that_was_written_down(
+    lab: Lab, downloaded: Path
+) -> None:
+    """The other region has a copy of the evidence; the key is in the region that is lost."""
+    there = lab.world("ap-northeast-1")
+    for key in Folder(downloaded).keys("evidence/"):
+        lab.client("s3", there.region).put_object(
+            Bucket=there.evidence_bucket, Key=key, Body=(downloaded / key).read_bytes()
+        )
+    lab.door.set_faults({"lost": [lab.world().region]})
+    verify = ("evidence", "verify", "--plan", lab.plan_path, "--cell", "dr")
+    asked = pgdrill(lab, *verify)
+    given = pgdrill(lab, *verify, "--public-key", downloaded / "public.pem")
+    lab.door.clear_faults()
+    assert asked.returncode == 3
+    assert asked.stderr == (
+        "pgdrill: key 'alias/pgdrill-lab-signing' cannot be used: 503 in ap-southeast-1\n"
+        "HINT: once KMS answers, ask again; or give the key as it was written down: --public-key FILE\n"
+    )
+    assert (given.returncode, given.stdout) == (0, "✓ shop: whole\n")

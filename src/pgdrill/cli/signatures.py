@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from pgdrill.cell import Cell
-from pgdrill.errors import NotRunnable, PlanError
+from pgdrill.errors import NotRunnable, PlanError, Unavailable
 from pgdrill.evidence.verification import PublicKey, Verifier, public_key
 from pgdrill.plan import Plan
 
@@ -38,7 +38,14 @@ def trusting_kms(plan: Plan) -> Verifier | None:
         if not place.signing_key:
             return None
         source = f"what KMS has as key {place.signing_key!r} in {region}"
-        return [public_key(Cell.open(plan, place).keys.public_key().encode(), source)]
+        try:
+            pem = Cell.open(plan, place).keys.public_key()
+        except Unavailable as error:
+            raise Unavailable(
+                f"{error.message} in {region}",
+                hint="once KMS answers, ask again; or give the key as it was written down: --public-key FILE",
+            ) from error
+        return [public_key(pem.encode(), source)]
 
     return Verifier(keys_of) if any(place.signing_key for place in places.values()) else None
 
