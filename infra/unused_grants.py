@@ -1,10 +1,17 @@
 """What policies grant and a healthy run in a lab does not use, each with the reason why it is granted all the same.
 
 A run of the whole is held against this: every call is allowed by a policy, and every grant is used or stands here.
-The key is a statement's name and an action. What an emulator's service does not do itself is not proved without AWS.
+What an emulator's service does not do itself is not proved without AWS.
 """
 
-# AWS does these in a role's name; the lab's services have no need to.
+# Roles that a service of AWS takes to work by itself; the lab's does the same without asking.
+SERVICES = {
+    "flow-logs": "VPC writes flow logs in the name of this role",
+    "rds-export": "RDS looks at the bucket, writes, and clears away what a try left, in the name of this role",
+    "s3-replication": "S3 replicates in the name of this role",
+}
+
+# By statement and action: AWS does these in a role's name; the lab's services have no need to.
 ONLY_IN_AWS: dict[tuple[str, str], str] = {
     **dict.fromkeys(
         [
@@ -41,31 +48,6 @@ ONLY_IN_AWS: dict[tuple[str, str], str] = {
         [("EncryptMessages", "kms:Decrypt"), ("EncryptMessages", "kms:GenerateDataKey")],
         "SNS encrypts a message with the topic's key in the name of who publishes",
     ),
-    **dict.fromkeys(
-        [
-            ("Look", "s3:GetReplicationConfiguration"), ("Look", "s3:ListBucket"),
-            ("Read", "s3:GetObjectLegalHold"), ("Read", "s3:GetObjectRetention"),
-            ("Read", "s3:GetObjectVersionAcl"), ("Read", "s3:GetObjectVersionForReplication"),
-            ("Read", "s3:GetObjectVersionTagging"), ("Write", "s3:ReplicateObject"),
-            ("Write", "s3:ReplicateTags"), ("Decrypt", "kms:Decrypt"), ("Encrypt", "kms:Encrypt"),
-        ],
-        "S3 replicates in the name of the replication's role",
-    ),
-    **dict.fromkeys(
-        [
-            ("WriteExports", "s3:GetObject"), ("WriteExports", "s3:DeleteObject"), ("ListExports", "s3:ListBucket"),
-            ("ListExports", "s3:GetBucketLocation"), ("EncryptExports", "kms:Decrypt"),
-            ("EncryptExports", "kms:DescribeKey"),
-        ],
-        "RDS wants them of an export's role: it looks at the bucket, and clears away what a try left",
-    ),
-    **dict.fromkeys(
-        [
-            ("List", "logs:DescribeLogGroups"), ("Write", "logs:CreateLogStream"),
-            ("Write", "logs:DescribeLogStreams"), ("Write", "logs:PutLogEvents"),
-        ],
-        "VPC writes flow logs in the name of their role",
-    ),
 }  # fmt: skip
 
 # Nothing of a run that goes well needs these.
@@ -92,4 +74,7 @@ ONLY_IN_NEED: dict[tuple[str, str], str] = {
     ("Publish", "sns:Publish"): "nobody is told what is well",
 }
 
-REASONS = ONLY_IN_AWS | ONLY_IN_NEED
+
+def why(role: str, statement: str, action: str) -> str | None:
+    """Return why a grant may be left unused; None where it has no reason. `role` is without stem and region."""
+    return SERVICES.get(role) or (ONLY_IN_AWS | ONLY_IN_NEED).get((statement, action))

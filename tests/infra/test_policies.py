@@ -8,11 +8,12 @@ import pytest
 import policies_of_functions as functions
 import policies_of_services as services
 from policies import NEVER, Document, allow, document, rendered
-from tests.infra import roles
+from tests.infra import permissions, roles
 from tests.infra.evaluation import ALLOW, DENY, Call
-from tests.infra.linting import findings
+from tests.infra.linting import EXPLAINED, findings
 from tests.infra.program import ACCOUNT
 from tests.infra.roles import AWAY, HOME
+from unused_grants import ONLY_IN_AWS, ONLY_IN_NEED
 
 IDS = sorted(roles.ALL)
 PRODUCTION = f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production"
@@ -255,14 +256,6 @@ def _met(condition: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 # What policies are made of ----------------------------------------------------------------------------------
 
-# What the linter says, and why it stands. It knows an older list of condition keys than AWS documents.
-EXPLAINED = {
-    "lambda:SourceFunctionArn": "a key of every call made with a function's credentials, so of no service's own list;"
-    " Lambda Developer Guide, 'Giving Lambda functions access to resources in an Amazon VPC'",
-    "rds:PubliclyAccessible": "newer than the linter; Service Authorization Reference, Amazon RDS, restore actions",
-    "ec2:CreateNetworkInterface": functions.WIDE["Interfaces"],
-}
-
 
 def _lint() -> dict[str, set[str]]:
     """Return what the linter finds, by what it finds it with, and the roles."""
@@ -325,3 +318,18 @@ def test_a_policy_that_iam_would_refuse_is_refused_at_preview() -> None:
         ValueError, match=r"and IAM takes 10240: the plan names too many databases for one deployment"
     ):
         rendered(too_many)
+
+
+def test_every_reason_for_an_unused_grant_is_of_a_grant() -> None:
+    granted = {
+        (statement["Sid"], action)
+        for _, policy in roles.ALL.values()
+        for statement in policy["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in statement["Action"]
+    }
+    assert set(ONLY_IN_AWS | ONLY_IN_NEED) - granted == set()
+
+
+def test_the_document_is_fresh() -> None:
+    assert permissions.DOCUMENT.read_text(encoding="utf-8") == permissions.document(), "run: make docs"

@@ -1,0 +1,96 @@
+"""The deployer's policies cover every type that is registered, and give nobody what the system keeps to itself."""
+
+import json
+
+import pytest
+
+from deployer import ACTIONS, BY_TAG, OPTIONAL, WIDE, policies
+from tests.infra import deployer
+from tests.infra.deployer import CELLS
+from tests.infra.evaluation import ALLOW, Call
+from tests.infra.linting import findings
+from tests.infra.program import ACCOUNT, Run
+from tests.infra.roles import HOME
+
+DOCUMENTS = policies(CELLS, ["shop/master"])
+OURS = {"aws:ResourceTag/EnvironmentSuffix": "test"}
+# What a managed policy may have, white space not counted.
+MOST = 6144
+# What the linter says of the deployer, and why it stands.
+EXPLAINED = {
+    "RESOURCE_STAR": "see WIDE",
+    "does allow s3:PutBucketPolicy": "buckets have policies, and who deploys writes them",
+}
+# With settings that are off by default.
+NOT_BY_DEFAULT = {
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+    "aws:sns/topicSubscription:TopicSubscription",
+}
+
+
+def may(action: str, resource: str, **keys: str) -> bool:
+    call = Call(action, resource, keys, HOME)
+    return any(call.decided(policy) == ALLOW for policy in DOCUMENTS.values())
+
+
+def test_every_type_that_is_registered_is_covered_and_no_other(whole: Run) -> None:
+    registered = {one.typ for one in whole.managed()}
+    assert registered | NOT_BY_DEFAULT == {*ACTIONS, *BY_TAG}
+    assert registered & OPTIONAL.keys() == set()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_fits_and_the_linter_has_nothing_to_say(name: str) -> None:
+    assert len(json.dumps(DOCUMENTS[name], separators=(",", ":"))) <= MOST
+    found = [one for one in findings(DOCUMENTS[name]) if not any(known in one for known in EXPLAINED)]
+    assert found == []
+
+
+def test_everything_is_allowed_only_to_look_and_to_make_with_our_tag() -> None:
+    wide = {
+        statement["Sid"]: statement.get("Condition", {})
+        for policy in DOCUMENTS.values()
+        for statement in policy["Statement"]
+        if "*" in statement["Resource"]
+    }
+    assert set(wide) == set(WIDE)
+    assert wide["Make"]["StringEquals"]["aws:RequestTag/EnvironmentSuffix"] == "test"
+
+
+def test_what_is_deployed_may_be_made_changed_and_deleted() -> None:
+    function = f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:pgdrill-test-take"
+    assert may("lambda:CreateFunction", function)
+    assert may("rds:CreateDBInstance", f"arn:aws:rds:{HOME}:{ACCOUNT}:db:pgdrill-test-production-shop")
+    assert may("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/pgdrill-test-take-{HOME}")
+    vpc = f"arn:aws:ec2:{HOME}:{ACCOUNT}:vpc/vpc-1"
+    assert may("ec2:DeleteVpc", vpc, **OURS)
+    key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/1"
+    assert may("kms:ScheduleKeyDeletion", key, **OURS)
+
+
+def test_what_is_somebody_elses_may_not() -> None:
+    assert not may("lambda:UpdateFunctionCode", f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:payroll")
+    assert not may("rds:DeleteDBInstance", f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production")
+    assert not may("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/Admin")
+    assert not may("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/pgdrill-testing-take-{HOME}")
+    theirs = {"aws:ResourceTag/EnvironmentSuffix": "another"}
+    assert not may("ec2:DeleteVpc", f"arn:aws:ec2:{HOME}:{ACCOUNT}:vpc/vpc-1", **theirs)
+    assert not may("kms:ScheduleKeyDeletion", f"arn:aws:kms:{HOME}:{ACCOUNT}:key/1", **theirs)
+    to_somebody = {"iam:PassedToService": "ec2.amazonaws.com"}
+    assert not may("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/pgdrill-test-take-{HOME}", **to_somebody)
+
+
+def test_a_deployer_reads_no_record_derives_no_password_and_signs_nothing() -> None:
+    evidence = f"arn:aws:s3:::pgdrill-test-evidence-{ACCOUNT}-{HOME}/evidence/shop/1/evidence.json"
+    assert not may("s3:GetObject", evidence)
+    assert not may("s3:PutObject", evidence)
+    key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/1"
+    for action in ("kms:GenerateMac", "kms:Sign", "kms:Decrypt"):
+        assert not may(action, key, **OURS)
+    secret = f"arn:aws:secretsmanager:{HOME}:{ACCOUNT}:secret:shop/pgdrill-AbCdEf"
+    assert not may("secretsmanager:GetSecretValue", secret)
+    assert may("secretsmanager:GetSecretValue", secret.replace("shop/pgdrill", "shop/master"))
+
+
+def test_the_document_is_fresh() -> None:
+    assert deployer.DOCUMENT.read_text(encoding="utf-8") == deployer.document(), "run: make docs"
