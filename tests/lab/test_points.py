@@ -14,7 +14,7 @@ from pgdrill.errors import Broken, NotRunnable
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Clock, Verdict
 from pgdrill.plan import Stack
-from pgdrill.points import choice, taking
+from pgdrill.points import choice, taking, telling
 from pgdrill.points.taking import Step, Taking
 from tests.lab import labs
 from tests.lab.production import FEW, Production, environment, tick
@@ -174,7 +174,7 @@ def test_an_instance_that_stays_busy_ends_the_slot_with_an_error_and_what_to_tel
         "instance 'shop-production' was too busy for a snapshot until 2026-11-28 07:00 UTC:"
         " instance shop-production is backing-up"
     )
-    reply = taking.failed(waiting, ended.value)
+    reply = telling.failed(waiting, ended.value)
     assert [(metric.name, metric.value, metric.dimensions) for metric in reply.metrics] == [
         ("PointsFailed", 1, {"Database": "shop"})
     ]
@@ -201,7 +201,7 @@ def test_a_production_that_cannot_be_sealed_is_backed_up_all_the_same_and_it_is_
     done = taking.run(begun, cell, ALL, at(moment), lambda _: None)
     assert done.taken is not None
     assert "shop/nothing" in done.unsealed
-    told = taking.taken(done, moment).messages
+    told = telling.taken(done, moment).messages
     assert [(message.level.value, message.topic) for message in told] == [("warning", "point unsealed")]
     assert done.point not in {one.point for one in seal.stored(production.cell.store, "shop")}
 

@@ -27,7 +27,7 @@ from pgdrill.cli.context import (
 )
 from pgdrill.errors import DrillError, PlanError
 from pgdrill.messages import Level, Message, Reply
-from pgdrill.points import choice, copies, exchange, taking, upkeep
+from pgdrill.points import choice, copies, exchange, taking, telling, upkeep
 from pgdrill.points.inventory import Inventory
 from pgdrill.points.retention import Deletion
 
@@ -67,13 +67,13 @@ def take(
         with err.status("sealing", spinner="line") as status:
             done = taking.run(begun, cell, ALL, tick, status.update)
     except DrillError as error:
-        reply = taking.failed(begun, error)
+        reply = telling.failed(begun, error)
         publish(cell, reply)
         if as_json:
             print_json({"point": None, "reply": reply.model_dump(mode="json")})
         raise
     now = clock().now
-    reply = taking.taken(done, now) + _told(cell, now)
+    reply = telling.taken(done, now) + _told(cell, now)
     publish(cell, reply)
     if as_json:
         print_json(

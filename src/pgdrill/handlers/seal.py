@@ -8,16 +8,14 @@ from pgdrill.checks.registry import ALL
 from pgdrill.handlers.boundary import function
 from pgdrill.handlers.pointing import TakingAnswer, TakingRequest
 from pgdrill.model import Clock
-from pgdrill.points import taking
+from pgdrill.points import between, taking
 from pgdrill.points.taking import SEALS
 
 
 def seal(request: TakingRequest, cell: Cell, clock: Clock) -> TakingAnswer:
     begun = request.taking
     if begun is None:
-        taking.seal_between(
-            cell, cell.plan.database(request.database), request.due_at or clock.now, clock, ALL
-        )
+        between.take(cell, cell.plan.database(request.database), request.due_at or clock.now, clock, ALL)
         return TakingAnswer()
     if begun.next not in SEALS:
         raise ValueError(f"point {begun.point} is to {begun.next}, which is no seal")

@@ -9,7 +9,7 @@ from pgdrill.handlers.boundary import function
 from pgdrill.handlers.pointing import TakingAnswer, TakingRequest
 from pgdrill.messages import Level, Message, Reply
 from pgdrill.model import Clock
-from pgdrill.points import exchange, taking
+from pgdrill.points import exchange, taking, telling
 from pgdrill.points.taking import Step, Taking
 
 
@@ -17,10 +17,10 @@ def take(request: TakingRequest, cell: Cell, clock: Clock) -> TakingAnswer:
     begun = request.taking or _due(request, cell, clock)
     if request.error:
         return TakingAnswer(
-            taking=begun, reply=taking.given_up(begun, request.error.error, request.error.cause)
+            taking=begun, reply=telling.given_up(begun, request.error.error, request.error.cause)
         )
     if begun.next is Step.DONE:
-        return TakingAnswer(taking=begun, reply=taking.taken(begun, clock.now) + _told(cell, clock))
+        return TakingAnswer(taking=begun, reply=telling.taken(begun, clock.now) + _told(cell, clock))
     return TakingAnswer(taking=taking.step(begun, cell, clock, ()))
 
 

@@ -15,8 +15,7 @@ from pgdrill.aws.rds import USABLE, Instance
 from pgdrill.aws.snapshots import Mark, Snapshot
 from pgdrill.cell import Cell
 from pgdrill.checks.check import Check
-from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable, said
-from pgdrill.messages import Event, Level, Message, Metric, Reply
+from pgdrill.errors import Broken, DrillError, NotRunnable, Unavailable
 from pgdrill.model import Clock, Model, Moment, RecoveryPoint
 from pgdrill.plan import DatabasePlan, Plan
 
@@ -249,73 +248,6 @@ def take(
     return done.taken
 
 
-# ------------------------------------------------------------------------------------------- replies
-
-
-def taken(taking: Taking, now: datetime) -> Reply:
-    """Return what is to be told of a point that is there."""
-    about = _dimensions(taking)
-    metrics = [
-        Metric(name="PointsTaken", value=1, unit="Count", dimensions=about),
-        Metric(
-            name="PointSeconds",
-            value=(now - taking.begun_at).total_seconds(),
-            unit="Seconds",
-            dimensions=about,
-        ),
-    ]
-    return Reply(
-        metrics=tuple(metrics),
-        events=(Event(kind="PointTaken", subject=taking.point),),
-        messages=(_said(taking),),
-    )
-
-
-def _said(taking: Taking) -> Message:
-    if taking.unsealed:
-        return Message(
-            level=Level.WARNING,
-            topic="point unsealed",
-            text=f"recovery point {taking.point!r} has no seal of its own: {taking.unsealed}",
-            hint="a drill of it compares with the seals of other points, further away; mend this before the next slot",
-        )
-    until = f", which recovers to {taking.taken.recovers_to:%Y-%m-%d %H:%M:%S} UTC" if taking.taken else ""
-    return Message(
-        level=Level.REPORT,
-        topic="point taken",
-        text=f"recovery point {taking.point!r} of database {taking.database!r} is there{until}",
-    )
-
-
-def failed(taking: Taking, error: DrillError) -> Reply:
-    """Return what is to be told of a point that was not taken: RDS itself tells of none."""
-    return _failed(taking, type(error).__name__, error.message, error.hint)
-
-
-def given_up(taking: Taking, error: str, cause: str) -> Reply:
-    """Return the same of a point whose step ended in what a state machine caught."""
-    return _failed(taking, error, *said(error, cause))
-
-
-def _failed(taking: Taking, error: str, message: str, hint: str) -> Reply:
-    detail: dict[str, str | int | float | None] = {
-        "database": taking.database,
-        "slot": taking.slot,
-        "step": taking.next.value,
-        "error": error,
-        "message": message,
-    }
-    return Reply(
-        metrics=(Metric(name="PointsFailed", value=1, unit="Count", dimensions=_dimensions(taking)),),
-        events=(Event(kind="PointFailed", subject=taking.point, detail=detail),),
-        messages=(Message(level=Level.ALARM, topic="point failed", text=message, hint=hint),),
-    )
-
-
-def _dimensions(taking: Taking) -> dict[str, str]:
-    return {"Database": taking.database}
-
-
 # ------------------------------------------------------------------------------------------ the source
 
 
@@ -395,21 +327,3 @@ def _sealed(
             raise
         return taking.model_copy(update={"unsealed": error.message})
     return taking.model_copy(update={"sealed": True})
-
-
-def seal_between(
-    cell: Cell, database: DatabasePlan, due_at: datetime, clock: Clock, checks: Sequence[Check[Any]]
-) -> bool:
-    """Seal production between two points, so that a moment of the PITR window has seals near by.
-
-    Return whether it was sealed now: an earlier try may have done it.
-
-    Raises:
-        DrillError: it could not be sealed.
-    """
-    point = f"{seal.BETWEEN}{due_at.astimezone(UTC):%Y%m%dt%H%M%Sz}"
-    if seal.taken_for(cell.store, database.name, point, since=due_at - SKEW):
-        return False
-    server = cell.production(database, clock)
-    seal.keep(cell.store, seal.take(server, checks, database.name, point, clock), "before")
-    return True

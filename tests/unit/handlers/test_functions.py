@@ -25,7 +25,7 @@ from pgdrill.handlers.pointing import TakingRequest
 from pgdrill.handlers.steps import DrillAnswer, DrillRequest, step
 from pgdrill.model import Clock, Stage
 from pgdrill.plan import DatabasePlan, Plan
-from pgdrill.points import exchange, schedule, taking
+from pgdrill.points import exchange, schedule, taking, telling
 from pgdrill.points.inventory import Inventory
 from tests.unit import cells
 from tests.unit.memory import Memory
@@ -316,7 +316,7 @@ def test_a_drill_is_small_however_much_it_has_measured() -> None:
 
 
 def test_an_answer_of_many_messages_is_small() -> None:
-    reply = taking.failed(
+    reply = telling.failed(
         taking.begin(PLAN, PLAN.database(None), SLOT, SLOT), Busy("x" * 1000, hint="y" * 1000)
     )
     answer = pointing.TakingAnswer(reply=sum([reply] * 99, reply))

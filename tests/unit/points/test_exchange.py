@@ -7,15 +7,19 @@ from typing import cast
 
 import pytest
 
+from pgdrill import ledger
 from pgdrill.aws.snapshots import Quota
 from pgdrill.cell import Cell
 from pgdrill.errors import NotRunnable
+from pgdrill.model import Beat
+from pgdrill.plan import Plan
 from pgdrill.points import exchange
 from pgdrill.points.exchange import Told
 from pgdrill.points.inventory import Inventory
 from tests.unit import cells
+from tests.unit.aws.test_rds import described
 from tests.unit.memory import Memory
-from tests.unit.plans import plan
+from tests.unit.plans import SMALL, plan
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 KEY = "drills/shop/20261122t050000000z-shop/drill.json"
@@ -106,3 +110,43 @@ def test_the_primary_hears_the_other_region() -> None:
     cell, _ = cells.cell(PLAN, store := Memory())
     known(store, NOW, AWAY)
     assert exchange.hear(cell, told(NOW, region=AWAY), NOW).messages == ()
+
+
+# Gathering --------------------------------------------------------------------------------------------------
+
+
+def test_an_inventory_asks_rds_as_often_for_many_databases_as_for_one() -> None:
+    """Four questions, each of which lists; the script answers no other."""
+    names = [f"d{number}" for number in range(200)]
+    databases = [{"name": name, "instance": f"{name}-production", "secret": name} for name in names]
+    many = Plan.model_validate(SMALL | {"database": databases})
+    cell, rds = cells.cell(many)
+    rds.add_response("describe_db_snapshots", {"DBSnapshots": []})
+    listed = [described({}, f"{name}-production")["DBInstances"][0] for name in names[:3]]
+    rds.add_response("describe_db_instances", {"DBInstances": listed}, {})
+    quotas = [{"AccountQuotaName": "ManualSnapshots", "Used": 0, "Max": 100}]
+    rds.add_response("describe_account_attributes", {"AccountQuotas": quotas})
+    rds.add_response("describe_export_tasks", {"ExportTasks": []})
+    own = exchange.gather(cell, NOW)
+    rds.assert_no_pending_responses()
+    assert own.instances == dict.fromkeys(names[:3], "db-1")
+
+
+def test_what_lies_in_the_store_of_each_database_is_gathered() -> None:
+    cell, rds = cells.cell(PLAN, store := Memory())
+    rds.add_response("describe_db_snapshots", {"DBSnapshots": []})
+    rds.add_response("describe_db_instances", {"DBInstances": []})
+    rds.add_response(
+        "describe_account_attributes",
+        {"AccountQuotas": [{"AccountQuotaName": "ManualSnapshots", "Used": 3, "Max": 100}]},
+    )
+    rds.add_response("describe_export_tasks", {"ExportTasks": []})
+    store.put(KEY, json.dumps({"next": "examine", "point": {"id": "p1"}}).encode())
+    beats = [
+        Beat(sequence=number, beat_at=moment, done_at=moment, digest="0" * 64)
+        for number, moment in enumerate([NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)])
+    ]
+    for beat in beats:
+        store.put(ledger.witness_key("shop", beat), b"")
+    own = exchange.gather(cell, NOW)
+    assert (own.busy, own.ledger, own.drills) == (frozenset({"p1"}), {"shop": beats[-1]}, {})

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pgdrill.errors import Broken, NotRunnable
-from pgdrill.points import taking
+from pgdrill.points import taking, telling
 from pgdrill.points.taking import Step
 from tests.unit.plans import plan
 
@@ -60,7 +60,7 @@ def test_waits_grow_and_begin_anew_with_the_next_step() -> None:
 
 def test_what_is_told_of_a_failure_names_slot_and_step() -> None:
     begun = taking.begin(PLAN, SHOP, SLOT, SLOT)
-    reply = taking.failed(begun, Broken("it is gone", hint="look"))
+    reply = telling.failed(begun, Broken("it is gone", hint="look"))
     assert reply.events[0].detail == {
         "database": "shop",
         "slot": "2026-11-22T07Z",
@@ -74,12 +74,12 @@ def test_what_is_told_of_a_failure_names_slot_and_step() -> None:
 
 def test_what_is_told_of_a_point_is_how_long_it_took() -> None:
     begun = taking.begin(PLAN, SHOP, SLOT, SLOT)
-    reply = taking.taken(begun, SLOT + 3 * MINUTE)
+    reply = telling.taken(begun, SLOT + 3 * MINUTE)
     assert {(m.name, m.value) for m in reply.metrics} == {("PointsTaken", 1), ("PointSeconds", 180.0)}
     assert [(m.level.value, m.text) for m in reply.messages] == [
         ("report", "recovery point 'pgdrill-lab-shop-2026-11-22t07z' of database 'shop' is there")
     ]
-    unsealed = taking.taken(begun.model_copy(update={"unsealed": "no secret"}), SLOT)
+    unsealed = telling.taken(begun.model_copy(update={"unsealed": "no secret"}), SLOT)
     assert [m.text for m in unsealed.messages] == [
         "recovery point 'pgdrill-lab-shop-2026-11-22t07z' has no seal of its own: no secret"
     ]
