@@ -6,7 +6,8 @@ Writes one file into the directory given, and wheels into pgdrill's cache folder
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from zlib import crc32
 
 from pgdrill.build import contents, distributions
 from pgdrill.build.contents import Which
@@ -28,7 +29,7 @@ _READABLE = 0o100644 << 16
 def build(
     directory: Path, *, platform: str, ca_bundle: Path = BUNDLE, which: str = "common", lock: Path = LOCK
 ) -> Path:
-    """Write a zip and return its path; it replaces one of the same name.
+    """Write a zip and return its path; it replaces one of the same name, unless that holds the same files.
 
     `platform` is `host` for what is installed here, or what Lambda runs on, such as `linux_aarch64`.
 
@@ -41,14 +42,34 @@ def build(
     held = dict(_theirs(platform, Which(which), lock)) | dict(_ours()) | {BUNDLE_NAME: _bundle(ca_bundle)}
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"pgdrill-{which}-{platform}.zip"
+    if _holds(path, held):
+        return path
     # Whoever reads the old one while this is written reads it to its end.
     unfinished = path.with_suffix(f".{os.getpid()}")
     with ZipFile(unfinished, "w", ZIP_DEFLATED) as archive:
         for name in sorted(held):
-            entry = ZipInfo(name, _TIME)
-            entry.create_system, entry.external_attr, entry.compress_type = _UNIX, _READABLE, ZIP_DEFLATED
-            archive.writestr(entry, held[name])
+            archive.writestr(_entry(name), held[name])
     return unfinished.replace(path)
+
+
+def _entry(name: str) -> ZipInfo:
+    entry = ZipInfo(name, _TIME)
+    entry.create_system, entry.external_attr, entry.compress_type = _UNIX, _READABLE, ZIP_DEFLATED
+    return entry
+
+
+def _holds(path: Path, held: dict[str, bytes]) -> bool:
+    """Tell whether an earlier build left these very files; packing them again would take most of the time."""
+    try:
+        with ZipFile(path) as archive:
+            there = [(*_told(entry), entry.CRC) for entry in archive.infolist()]
+    except (FileNotFoundError, BadZipFile):
+        return False
+    return there == [(*_told(_entry(name)), crc32(held[name])) for name in sorted(held)]
+
+
+def _told(entry: ZipInfo) -> tuple[str, tuple[int, ...], int, int, int]:
+    return (entry.filename, entry.date_time, entry.create_system, entry.external_attr, entry.compress_type)
 
 
 def _theirs(platform: str, which: Which, lock: Path) -> Iterator[tuple[str, bytes]]:

@@ -32,6 +32,18 @@ def test_two_builds_are_the_same_bytes_whatever_was_there_before(common: Path, t
     assert list(tmp_path.iterdir()) == [again]
 
 
+def test_a_zip_that_holds_the_same_files_is_left_as_it_is(common: Path, tmp_path: Path) -> None:
+    there = tmp_path / common.name
+    there.write_bytes(common.read_bytes())
+    os.utime(there, (1, 1))
+    zips.build(tmp_path, platform="host")
+    assert there.stat().st_mtime == 1
+    with ZipFile(there, "a") as archive:
+        archive.writestr("more.py", "")
+    zips.build(tmp_path, platform="host")
+    assert there.read_bytes() == common.read_bytes()
+
+
 def test_entries_are_sorted_and_have_one_time_and_one_mode(common: Path) -> None:
     with ZipFile(common) as archive:
         entries = archive.infolist()
