@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from pgdrill.build import zips
 from pgdrill.errors import PlanError
 from pgdrill.model import JSON, Model
 from pgdrill.plan import (
@@ -215,7 +216,14 @@ def hold(settings: Settings, now: datetime) -> None:
     Raises:
         PlanError: it cannot work; the message names every key and value, the hint every remedy.
     """
-    plan = plan_of(settings, _stand_in(settings.primary.region), _stand_in(settings.dr.region))
+    regions = (settings.primary.region, settings.dr.region)
+    unknown = [] if settings.ca_bundle else [region for region in regions if not zips.covers(region)]
+    if unknown:
+        raise PlanError(
+            f"pgdrill:{KEY} has no ca_bundle, and of {' and '.join(unknown)} no authority of RDS is shipped",
+            hint="docs/decisions/0009-certificates-of-rds.md says where AWS has them; name the file in ca_bundle",
+        )
+    plan = plan_of(settings, *map(_stand_in, regions))
     errors = [found for found in solver.solve(plan, now) if found.severity is Severity.ERROR]
     if errors:
         raise PlanError(

@@ -130,6 +130,19 @@ def test_a_plan_that_cannot_work_is_refused_with_its_remedy() -> None:
     )
 
 
+def test_a_region_of_which_no_authority_is_shipped_needs_a_bundle() -> None:
+    elsewhere = SETTINGS | {"dr": {"region": "il-central-1"}}
+    with pytest.raises(PlanError) as refused:
+        hold(load(elsewhere), NOW)
+    assert refused.value.message == (
+        "pgdrill:plan has no ca_bundle, and of il-central-1 no authority of RDS is shipped"
+    )
+    assert refused.value.hint == (
+        "docs/decisions/0009-certificates-of-rds.md says where AWS has them; name the file in ca_bundle"
+    )
+    hold(load(elsewhere | {"ca_bundle": "global-bundle.pem"}), NOW)
+
+
 @given(
     every=st.sampled_from([1, 2, 3, 4, 6, 8, 12, 24]),
     offset=st.integers(0, 24 * 60 - 1),

@@ -52,6 +52,11 @@ def build(
     return unfinished.replace(path)
 
 
+def covers(region: str) -> bool:
+    """Tell whether the authorities that are shipped sign for databases of this region."""
+    return f"\n# Amazon RDS {region} Root CA " in BUNDLE.read_text(encoding="ascii")
+
+
 def _entry(name: str) -> ZipInfo:
     entry = ZipInfo(name, _TIME)
     entry.create_system, entry.external_attr, entry.compress_type = _UNIX, _READABLE, ZIP_DEFLATED

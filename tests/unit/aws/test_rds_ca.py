@@ -57,3 +57,9 @@ def test_each_is_named_with_its_digest() -> None:
     """A person can compare a line with what AWS serves, without a tool."""
     told = [line for line in BUNDLE.decode().splitlines() if line.startswith("# Amazon RDS ")]
     assert told == [f"# {name(each)}, SHA-256 {each.fingerprint(SHA256()).hex()}" for each in AUTHORITIES]
+
+
+def test_whether_a_region_has_authorities_is_told() -> None:
+    assert zips.covers("ap-southeast-1")
+    assert not zips.covers("il-central-1")
+    assert not zips.covers("ap-southeast")
