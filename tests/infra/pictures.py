@@ -12,7 +12,8 @@ from tests.infra import definitions
 from tests.infra.definitions import NAMES, Body, State
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "machines.md"
-ORDER = ("take", "drill", "publish", "beat", "seal", "tell", "hear", "copy", "export", "retain", "reap")
+# Those that loop, and what all start; then those of one pass.
+FIRST = ("take", "drill", "publish")
 
 HEAD = """\
 # State machines
@@ -42,9 +43,8 @@ History is bounded: the longest way round of a drill makes 16 events, and five h
 
 
 def document() -> str:
-    if sorted(ORDER) != list(NAMES):
-        raise ValueError(f"machines are {NAMES}, and pictures are drawn of {ORDER}")
-    return "\n".join([HEAD, *(_section(name) for name in ORDER)])
+    order = [*FIRST, *(name for name in NAMES if name not in FIRST)]
+    return "\n".join([HEAD, *(_section(name) for name in order)])
 
 
 def _section(name: str) -> str:
