@@ -9,6 +9,7 @@ import policies_of_functions as functions
 import policies_of_services as services
 from policies import NEVER, Document, allow, document, rendered
 from tests.infra import permissions, roles
+from tests.infra.deeds import AS_A_DRILL, LEASED, RESTORES, forbidden, marked
 from tests.infra.evaluation import ALLOW, DENY, Call
 from tests.infra.linting import EXPLAINED, findings
 from tests.infra.program import ACCOUNT
@@ -19,11 +20,6 @@ IDS = sorted(roles.ALL)
 PRODUCTION = f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production"
 TEMPORARY = f"arn:aws:rds:{HOME}:{ACCOUNT}:db:pgdrill-test-drill-shop"
 POINT = f"arn:aws:rds:{HOME}:{ACCOUNT}:snapshot:pgdrill-test-shop-2026-11-22t06z"
-FOREIGN = f"arn:aws:rds:{HOME}:{ACCOUNT}:snapshot:somebody-elses"
-LEASED = {"aws:ResourceTag/PgDrillRole": "drill", "aws:ResourceTag/ManagedBy": "pgdrill"}
-MARKED = {"aws:ResourceTag/PgDrillRole": "point", "aws:ResourceTag/PgDrillSuffix": "test"}
-AS_A_DRILL = {"aws:RequestTag/PgDrillRole": "drill", "rds:PubliclyAccessible": "false"}
-RESTORES = ("rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime")
 
 
 def document_of(role: str) -> Document:
@@ -37,51 +33,22 @@ def who_may(call: Call, region: str = HOME) -> set[str]:
 
 # Denials: whatever a role is allowed, now or later ---------------------------------------------------------
 
-FORBIDDEN: dict[str, tuple[str, str, Mapping[str, Any]]] = {
-    "delete production": ("rds:DeleteDBInstance", PRODUCTION, {}),
-    "delete production, tagged as a drill": ("rds:DeleteDBInstance", PRODUCTION, LEASED),
-    "modify production": ("rds:ModifyDBInstance", PRODUCTION, {}),
-    "stop production": ("rds:StopDBInstance", PRODUCTION, {}),
-    "reboot production": ("rds:RebootDBInstance", PRODUCTION, {}),
-    "promote production": ("rds:PromoteReadReplica", PRODUCTION, {}),
-    "untag production": ("rds:RemoveTagsFromResource", PRODUCTION, {}),
-    "tag production": ("rds:AddTagsToResource", PRODUCTION, {"aws:RequestTag/PgDrillRole": "drill"}),
-    "restore a snapshot over production": (RESTORES[0], PRODUCTION, AS_A_DRILL),
-    "delete a temporary name without a lease": ("rds:DeleteDBInstance", TEMPORARY, {}),
-    "modify a temporary name without a lease": ("rds:ModifyDBInstance", TEMPORARY, {}),
-    "restore untagged": (RESTORES[0], TEMPORARY, {"rds:PubliclyAccessible": "false"}),
-    "restore a moment untagged": (RESTORES[1], TEMPORARY, {"rds:PubliclyAccessible": "false"}),
-    "restore in public": (RESTORES[0], TEMPORARY, AS_A_DRILL | {"rds:PubliclyAccessible": "true"}),
-    "restore a moment in public": (RESTORES[1], TEMPORARY, AS_A_DRILL | {"rds:PubliclyAccessible": "true"}),
-    "share a point": ("rds:ModifyDBSnapshotAttribute", POINT, MARKED),
-    "untag a point": ("rds:RemoveTagsFromResource", POINT, MARKED),
-    "delete somebody's snapshot": ("rds:DeleteDBSnapshot", FOREIGN, {}),
-    "delete a point of another suffix": (
-        "rds:DeleteDBSnapshot",
-        POINT,
-        MARKED | {"aws:ResourceTag/PgDrillSuffix": "other"},
-    ),
-    "tag somebody's snapshot": ("rds:AddTagsToResource", FOREIGN, {}),
-    "delete production's automated backups": (
-        "rds:DeleteDBInstanceAutomatedBackup",
-        f"arn:aws:rds:{HOME}:{ACCOUNT}:auto-backup:ab-shop",
-        {},
-    ),
-}
+FORBIDDEN = forbidden(HOME, ACCOUNT, "test", "shop-production")
+MARKED = marked("test")
 
 
 @pytest.mark.parametrize("deed", FORBIDDEN)
 @pytest.mark.parametrize("role", IDS)
 def test_no_role_may_do_it_even_when_it_is_allowed_everything(role: str, deed: str) -> None:
     cell, policy = roles.ALL[role]
-    action, resource, keys = FORBIDDEN[deed]
+    tried = FORBIDDEN[deed]
     generous = document(allow("Everything", "*", "*"), *policy["Statement"])
-    there = resource.replace(HOME, cell.region)
-    assert Call(action, there, keys, cell.region).decided(generous) == DENY
+    there = tried.resource.replace(HOME, cell.region)
+    assert Call(tried.action, there, tried.keys, cell.region).decided(generous) == DENY
 
 
 def test_the_deeds_cover_every_action_that_is_never_done_to_an_instance_or_a_point() -> None:
-    tried = {action for action, _, _ in FORBIDDEN.values()}
+    tried = {deed.action for deed in FORBIDDEN.values()}
     # The rest makes instances, which nothing of production's is given to, or starts one that is stopped.
     assert set(NEVER) - tried == {
         "rds:CreateDBInstance",
