@@ -62,9 +62,11 @@ class Materializer:
         self._replaced: list[Made] = []
 
     def deployed(self) -> tuple[Made, ...]:
-        """Return what is there, in the order in which it was made, what is to be deleted first."""
-        gone = [made for urn, made in self._old.items() if urn not in self._now]
-        return (*gone, *self._replaced, *self._now.values())
+        """Return what is there; nothing depends on what stands after it, which is to be deleted before it."""
+        return (*self._now.values(), *self._replaced, *self._gone())
+
+    def _gone(self) -> list[Made]:
+        return [made for urn, made in self._old.items() if urn not in self._now]
 
     def register(self, asked: Registration) -> Made:
         """Make or keep a resource; after the first error nothing more is made.
@@ -178,8 +180,7 @@ class Materializer:
         Raises:
             DrillError: something cannot be deleted; it and what was made before it is still known.
         """
-        gone = [made for urn, made in self._old.items() if urn not in self._now]
-        self._delete_all([*gone, *self._replaced])
+        self._delete_all([*self._replaced, *self._gone()])
 
     def destroy(self) -> None:
         """Delete everything that was ever deployed, the last made first.

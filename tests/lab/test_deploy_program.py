@@ -1,0 +1,124 @@
+"""A Pulumi program runs against the lab in a process of its own; what it does wrong is told as one clear error."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pgdrill.errors import Broken, DrillError, NotRunnable, PlanError
+from pgdrill.lab.deploy.deploy import PROGRAM, deploy, destroy, settings
+from pgdrill.lab.deploy.deployment import OUTPUTS, Deployment
+from pgdrill.lab.lab import Lab
+from tests.lab.labs import MakeLab
+
+TOY = """
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+plan = pulumi.Config("pgdrill").require_object("plan")
+account = aws.get_caller_identity().account_id
+secret = aws.secretsmanager.get_secret_version(secret_id="shop/master", region="ap-southeast-1")
+trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+role = aws.iam.Role("role", name="toy", assume_role_policy=trust, description=pulumi.Output.secret("hush"))
+allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+policy = aws.iam.RolePolicy("policy", role=role.name, policy=json.dumps(allowed), name="p", opts=pulumi.ResourceOptions(parent=role))
+bucket = aws.s3.Bucket("bucket", bucket="toy-bucket", region="ap-northeast-1", force_destroy=True)
+text = aws.s3.BucketObjectv2(
+    "text", bucket=bucket.bucket, key="a/text", content=secret.secret_string, region="ap-northeast-1"
+)
+pulumi.export("role", role.arn)
+pulumi.export("account", account)
+pulumi.export("region", bucket.region)
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "toy" / "__main__.py"
+    path.parent.mkdir()
+    path.write_text(TOY, encoding="utf-8")
+    return path
+
+
+def test_a_program_is_deployed_changed_and_destroyed(lab: Lab, program: Path) -> None:
+    said: list[str] = []
+    done = deploy(lab, program=program, progress=said.append)
+    assert done.counts["created"] == done.resources == 4
+    assert done.outputs == {
+        "role": "arn:aws:iam::000000000000:role/toy",
+        "account": "000000000000",
+        "region": "ap-northeast-1",
+    }
+    assert sorted(said) == [f"creating {name}" for name in ("bucket", "policy", "role", "text")]
+    assert json.loads((lab.directory / OUTPUTS).read_bytes()) == done.outputs
+    tokyo = lab.client("s3", "ap-northeast-1")
+    assert tokyo.get_bucket_location(Bucket="toy-bucket")["LocationConstraint"] == "ap-northeast-1"
+
+    told = (lab.directory / "deployment.json").read_text(encoding="utf-8")
+    assert "hush" not in told
+    assert [one.name for one in Deployment.read(lab.directory).resources][-1] in {"policy", "text"}
+
+    program.write_text(TOY.replace('key="a/text"', 'key="b/text"'), encoding="utf-8")
+    assert deploy(lab, program=program).counts["replaced"] == 1
+    assert [one["Key"] for one in tokyo.list_objects_v2(Bucket="toy-bucket")["Contents"]] == ["b/text"]
+
+    tokyo.put_object(Bucket="toy-bucket", Key="by-hand", Body=b"left")
+    assert destroy(lab).counts["deleted"] == 4
+    assert not (lab.directory / OUTPUTS).exists()
+    assert "toy-bucket" not in {one["Name"] for one in lab.client("s3").list_buckets()["Buckets"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "message"),
+    [
+        ("raise ValueError('no')", Broken, "the Pulumi program failed: ValueError: no"),
+        (
+            "aws.ec2.InternetGateway('way-out')",
+            NotRunnable,
+            "the lab does not know resources of type aws:ec2/internetGateway:InternetGateway ('way-out')",
+        ),
+        (
+            "aws.ec2.get_vpcs()",
+            NotRunnable,
+            "the lab does not answer aws:ec2/getVpcs:getVpcs",
+        ),
+        (
+            "aws.get_availability_zones(all_availability_zones=True)",
+            NotRunnable,
+            (
+                "the lab does not know argument 'allAvailabilityZones' of"
+                " aws:index/getAvailabilityZones:getAvailabilityZones"
+            ),
+        ),
+    ],
+)
+def test_what_a_program_does_wrong_is_told(
+    lab: Lab, program: Path, line: str, kind: type[DrillError], message: str
+) -> None:
+    program.write_text(f"import pulumi_aws as aws\n{line}\n", encoding="utf-8")
+    with pytest.raises(kind) as caught:
+        deploy(lab, program=program)
+    assert caught.value.message == message
+
+
+def test_wrong_settings_are_told_with_key_and_remedy(lab: Lab) -> None:
+    with pytest.raises(PlanError) as caught:
+        deploy(lab, settings() | {"drill": {"instance_class": "db.r6g.large"}})
+    assert caught.value.message == (
+        "pgdrill:plan is not valid: drill: instance_class 'db.r6g.large' is larger than db.t3.medium,"
+        " the largest allowed"
+    )
+    assert Deployment.read(lab.directory).resources == ()
+
+
+def test_a_program_that_is_not_there_is_told(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(NotRunnable, match=r"^no Pulumi program at "):
+        deploy(lab, program=tmp_path / "none.py")
+    assert PROGRAM.is_file()
+
+
+def test_without_a_lab_nothing_is_deployed(make_lab: MakeLab) -> None:
+    with pytest.raises(NotRunnable, match=r"^no lab runs in "):
+        deploy(make_lab())
