@@ -10,8 +10,12 @@ from typer.testing import CliRunner
 from pgdrill.cli import app
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
-from tests.lab.labs import MakeLab
-from tests.lab.roles import ACCOUNT, Statement
+from pgdrill.watching import alarms
+from pgdrill.watching.alarms import Subject
+from tests.lab.functions import deploy, execute, invoke, machine
+from tests.lab.labs import MakeLab, until
+from tests.lab.roles import ACCOUNT, Role, Statement
+from tests.unit.plans import plan
 
 HOME, DR = "ap-southeast-1", "ap-northeast-1"
 NOON = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -317,15 +321,15 @@ def test_metrics_are_told_in_the_periods_of_the_clock_newest_first(lab: Lab) -> 
     assert listed == [{"Namespace": SPACE, "MetricName": "Read", "Dimensions": []}]
 
 
-def test_a_month_of_data_points_is_watched_in_seconds(lab: Lab) -> None:
-    arn = topic(lab, "month")
-    stat = {"Metric": {"Namespace": SPACE, "MetricName": "Month"}, "Period": 300, "Stat": "Maximum"}
+def test_a_week_of_data_points_is_watched_minute_by_minute(lab: Lab) -> None:
+    arn = topic(lab, "week")
+    stat = {"Metric": {"Namespace": SPACE, "MetricName": "Week"}, "Period": 300, "Stat": "Maximum"}
     metrics = [
         {"Id": "age", "MetricStat": stat, "ReturnData": False},
         {"Id": "filled", "Expression": "FILL(age, 86400)", "ReturnData": True},
     ]
     lab.client("cloudwatch").put_metric_alarm(
-        AlarmName="month",
+        AlarmName="week",
         Metrics=metrics,
         EvaluationPeriods=1,
         Threshold=10,
@@ -334,10 +338,10 @@ def test_a_month_of_data_points_is_watched_in_seconds(lab: Lab) -> None:
         AlarmActions=[arn],
     )
     start = NOON.replace(hour=0, minute=0, second=0, month=12, day=1)
-    moments = [start + 5 * minute * MINUTE for minute in range(31 * 288)]
+    moments = [start + 5 * minute * MINUTE for minute in range(7 * 288)]
     silent = range(100, 103)
     data = [
-        {"MetricName": "Month", "Value": 1, "Timestamp": at}
+        {"MetricName": "Week", "Value": 1, "Timestamp": at}
         for place, at in enumerate(moments)
         if place not in silent
     ]
@@ -348,7 +352,7 @@ def test_a_month_of_data_points_is_watched_in_seconds(lab: Lab) -> None:
     assert datetime.fromisoformat(letter["when"]) == moments[100] + MINUTE
 
 
-def test_alarms_and_metrics_outlive_the_lab(make_lab: MakeLab) -> None:
+def test_alarms_and_metrics_outlive_the_lab_and_are_looked_at_by_themselves(make_lab: MakeLab) -> None:
     lab = make_lab()
     lab.up(Settings())
     put(lab, "kept", MetricName="Kept", Dimensions=[])
@@ -358,6 +362,9 @@ def test_alarms_and_metrics_outlive_the_lab(make_lab: MakeLab) -> None:
     lab.up()
     lab.door.evaluate_alarms(NOON + MINUTE)
     assert json.loads(described(lab, "kept")["StateReasonData"])["recentDatapoints"] == [99]
+    put(lab, "by-itself", MetricName="Never", Period=10)
+    lab.door.alarms_go_on()
+    until(lambda: state(lab, "by-itself") == "ALARM", 30)
 
 
 def test_the_bare_emulator_does_none_of_it(unbent: Lab) -> None:
@@ -396,3 +403,59 @@ def test_the_inbox_is_for_reading(lab: Lab) -> None:
     ]
     (letter,) = json.loads(runner.invoke(app, [*asked, "--json"]).stdout)
     assert (letter["subject"], letter["attributes"]) == ("drill", {"verdict": "passed"})
+
+
+def watched_by(lab: Lab, kind: str, name: str, dimensions: dict[str, str], timeout: int = 10) -> str:
+    """Put an alarm as the deployment would, and tell a topic of it; return the topic."""
+    arn = topic(lab, kind)
+    subject = Subject(plan(), HOME, name, timeout)
+    request = alarms.request(alarms.BY_NAME[kind], subject, kind, dimensions)
+    lab.client("cloudwatch").put_metric_alarm(**request, AlarmActions=[arn])
+    return arn
+
+
+def soon() -> datetime:
+    """Return when the minute that is now is over; what happened in it can be looked at then."""
+    return datetime.now(UTC) + MINUTE
+
+
+def test_an_execution_that_fails_is_told_and_one_that_ends_well_is_not(lab: Lab) -> None:
+    runs = Role(lab, "watched-runs", service="states.amazonaws.com")
+    well = machine(lab, "well", {"Only": {"Type": "Succeed"}}, role=runs.arn)
+    ill = machine(lab, "ill", {"Only": {"Type": "Fail", "Error": "Broken"}}, role=runs.arn)
+    told = watched_by(lab, "machine-failed", "ill", {"StateMachineArn": well})
+    execute(lab, well)
+    lab.door.evaluate_alarms(soon())
+    assert state(lab, "machine-failed") == "OK"
+    told = watched_by(lab, "machine-failed", "ill", {"StateMachineArn": ill})
+    execute(lab, ill)
+    lab.door.evaluate_alarms(soon())
+    (letter,) = letters(lab, told)
+    message = json.loads(letter["text"])
+    assert message["AlarmDescription"].startswith(
+        f"{HOME}: an execution of the state machine ill failed, timed out or was aborted.\nSince: "
+    )
+    assert [query["MetricStat"]["Metric"]["MetricName"] for query in message["Trigger"]["Metrics"][:3]] == [
+        "ExecutionsFailed",
+        "ExecutionsTimedOut",
+        "ExecutionsAborted",
+    ]
+
+
+def test_a_function_that_fails_as_often_as_a_step_is_tried_is_told(lab: Lab) -> None:
+    runs = Role(lab, "failing-runs", service="lambda.amazonaws.com")
+    deploy(lab, "failing", "def handler(event, context):\n    raise ValueError\n", role=runs.arn)
+    told = watched_by(lab, "function-errors", "failing", {"FunctionName": "failing"})
+    for _ in range(alarms.TRIES - 1):
+        invoke(lab, "failing")
+    lab.door.evaluate_alarms(soon())
+    assert letters(lab, told) == []
+    invoke(lab, "failing")
+    lab.door.evaluate_alarms(soon())
+    assert len(letters(lab, told)) == 1
+
+
+def test_the_bare_emulator_counts_no_executions(unbent: Lab) -> None:
+    runs = Role(unbent, "bare-runs", service="states.amazonaws.com")
+    execute(unbent, machine(unbent, "bare", {"Only": {"Type": "Succeed"}}, role=runs.arn))
+    assert unbent.client("cloudwatch").list_metrics(Namespace="AWS/States")["Metrics"] == []

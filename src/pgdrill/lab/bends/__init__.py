@@ -12,6 +12,7 @@ from pgdrill.lab.bends import (
     deliveries,
     denials,
     deployments,
+    execution_metrics,
     executions,
     handler_errors,
     inbox,
@@ -21,6 +22,7 @@ from pgdrill.lab.bends import (
     moved_time,
     networks,
     payloads,
+    prefix_lists,
     quick_workers,
     rds_policies,
     recording,
@@ -53,7 +55,9 @@ ALL: tuple[Callable[[Rds], None], ...] = (
     choices.apply,
     time_limits.apply,
     networks.apply,
+    prefix_lists.apply,
     alarms.apply,
+    execution_metrics.apply,
     inbox.apply,
 )
 

@@ -121,7 +121,9 @@ def definition(alarm: Alarm) -> Definition:
         operator=alarm["ComparisonOperator"],
         threshold=float(alarm["Threshold"]),
         missing=Missing(alarm.get("TreatMissingData") or "missing"),
-        warm=alarm.get(CREATED, -math.inf) + MINUTE * warming.get("WarmUpPeriodDurationInMinutes", 0),
+        warm=alarm[CREATED] + MINUTE * warming["WarmUpPeriodDurationInMinutes"]
+        if warming and CREATED in alarm
+        else -math.inf,
         patient=bool(warming.get("OnlyStartEvaluatingAfterWarmUpPeriodEnds")),
     )
 
