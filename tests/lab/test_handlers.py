@@ -217,9 +217,7 @@ def test_an_expired_lease_is_reaped_in_passes_that_wait_for_nothing(production: 
     until(lambda: observed(made) == "unlock")
     late = now() + production.plan.drill.lease
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            boundary, "clock", lambda _: Clock(now=late, remaining=lambda: 60.0, budget=60)
-        )
+        patch.setattr(boundary, "clock", lambda _: Clock(now=late, remaining=lambda: 60.0, budget=60))
         (message,) = Reply.model_validate(call("reap", {"due_at": late.isoformat()})["reply"]).messages
         until(lambda: call("reap", {"due_at": late.isoformat()}) == {"reply": None})
     assert message.topic == "instance reaped"
