@@ -19,9 +19,10 @@ HOME, AWAY = "ap-southeast-1", "ap-northeast-1"
 SUFFIX = "test"
 BUS = f"pgdrill-{SUFFIX}"
 
-# Answers in turn, the last one again and again; `raises` is the name of the class of an error.
+# Answers in turn, the last one again and again; `raises` is the name of the class of an error, `until` that
+# of a file that is waited for.
 SCRIPTED = """
-import json, pathlib
+import json, pathlib, time
 PLACE = pathlib.Path({place!r})
 
 def handler(event, context):
@@ -29,9 +30,11 @@ def handler(event, context):
     with open(PLACE / "calls", "a+") as calls:
         calls.seek(0)
         earlier = sum(json.loads(line)["function"] == name for line in calls)
-        calls.write(json.dumps({{"function": name, "event": event}}) + "\\n")
+        calls.write(json.dumps({{"function": name, "event": event, "code": {code!r}}}) + "\\n")
     answers = json.loads((PLACE / "script").read_text())[name]
     answer = answers[min(earlier, len(answers) - 1)]
+    while "until" in answer and not (PLACE / answer["until"]).exists():
+        time.sleep(0.01)
     if "raises" in answer:
         raise type(answer["raises"], (Exception,), {{}})(answer.get("says", ""))
     return answer
@@ -47,7 +50,7 @@ def raises(error: str, says: str = "") -> Answer:
 class Machines:
     """One region's machines, with its bus and topics; `calls` is what the functions got since the last script."""
 
-    def __init__(self, lab: Lab, place: Path, region: str = HOME, *, confronts: bool = True) -> None:
+    def __init__(self, lab: Lab, place: Path, region: str = HOME) -> None:
         self.lab, self.region, self._place = lab, region, place
         place.mkdir(exist_ok=True)
         place.chmod(0o777)
@@ -64,24 +67,39 @@ class Machines:
             "machine_publish": f"arn:aws:states:{here}:stateMachine:publish",
             **{f"topic_{kind}": arn for kind, arn in self.topics.items()},
         }
-        called = {function for name in definitions.NAMES for function in definitions.functions(name)}
-        for function in called:
+        self._functions = {function for name in definitions.NAMES for function in definitions.functions(name)}
+        for function in self._functions:
             self._values[f"function_{function}"] = self._function(function)
-        if not confronts:
-            self._values["function_confront"] = "none"
         self.arns = {name: self.make(name, name) for name in definitions.NAMES}
 
     def _function(self, name: str) -> str:
-        source = SCRIPTED.format(place=str(self._place))
+        """Make a function; return the ARN of its published version."""
         made = self.lab.client("lambda", self.region).create_function(
             FunctionName=name,
             Role=ROLE,
-            Code={"ZipFile": archive(main=source)},
+            Code={"ZipFile": self._zip("old")},
             Runtime="python3.13",
             Handler="main.handler",
-            Timeout=10,
+            Timeout=60,
+            Publish=True,
         )
-        return str(made["FunctionArn"])
+        return f"{made['FunctionArn'].removesuffix(':' + made['Version'])}:{made['Version']}"
+
+    def _zip(self, code: str) -> bytes:
+        return archive(main=SCRIPTED.format(place=str(self._place), code=code))
+
+    def renew(self, code: str) -> None:
+        """Publish new versions of all functions, and point the machines to them, as a deployment does."""
+        functions = self.lab.client("lambda", self.region)
+        for name in self._functions:
+            made = functions.update_function_code(FunctionName=name, ZipFile=self._zip(code), Publish=True)
+            arn = self._values[f"function_{name}"].rpartition(":")[0]
+            self._values[f"function_{name}"] = f"{arn}:{made['Version']}"
+        states = self.lab.client("stepfunctions", self.region)
+        for name, arn in self.arns.items():
+            states.update_state_machine(
+                stateMachineArn=arn, definition=definitions.filled(name, self._values)
+            )
 
     def make(self, name: str, file: str, **values: str) -> str:
         """Make a machine of a definition, under a name of its own; return its ARN."""
@@ -96,13 +114,25 @@ class Machines:
         (self._place / "script").write_text(json.dumps(listed))
         (self._place / "calls").write_text("")
 
+    def let_go(self, name: str) -> None:
+        """Make the file that an answer waits for."""
+        (self._place / name).touch()
+
     def run(self, name: str, given: Any) -> Any:
         return execute(self.lab, self.arns.get(name, name), given)
 
     @property
+    def _lines(self) -> list[Any]:
+        return [json.loads(line) for line in (self._place / "calls").read_text().splitlines()]
+
+    @property
     def calls(self) -> list[tuple[str, Any]]:
-        lines = (self._place / "calls").read_text().splitlines()
-        return [(call["function"], call["event"]) for call in map(json.loads, lines)]
+        return [(call["function"], call["event"]) for call in self._lines]
+
+    @property
+    def codes(self) -> set[str]:
+        """Which code the functions ran."""
+        return {call["code"] for call in self._lines}
 
     @property
     def called(self) -> list[str]:

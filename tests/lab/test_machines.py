@@ -8,7 +8,7 @@ import pytest
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from tests.infra import definitions
-from tests.lab.labs import MakeLab
+from tests.lab.labs import MakeLab, until
 from tests.lab.machines import Answer, Machines, raises
 
 DUE = {"due_at": "2026-11-23T19:00:00Z"}
@@ -305,3 +305,23 @@ def test_what_the_other_cell_tells_begins_a_round_of_copies_at_the_event_s_time(
     told = {"detail-type": "InventoryTold", "time": "2026-11-23T19:01:00Z", "detail": {}}
     assert machines.run("copy", told)["status"] == "SUCCEEDED"
     assert machines.calls == [("copy", {"due_at": "2026-11-23T19:01:00Z"})]
+
+
+# ------------------------------------------------------------------------------------------ a deployment
+
+
+def test_an_execution_in_flight_ends_with_the_functions_that_it_began_with(machines: Machines) -> None:
+    states = machines.lab.client("stepfunctions", machines.region)
+    machines.script(**healthy() | {"restore": to("observe") | {"until": "renewed"}})
+    started = states.start_execution(stateMachineArn=machines.arns["drill"], input=json.dumps(SHOP))[
+        "executionArn"
+    ]
+    until(lambda: "restore" in machines.called)
+    machines.renew("new")
+    machines.let_go("renewed")
+    until(lambda: states.describe_execution(executionArn=started)["status"] != "RUNNING")
+    assert states.describe_execution(executionArn=started)["status"] == "SUCCEEDED"
+    assert (machines.called, machines.codes) == (WHOLE.split(), {"old"})
+    machines.script(**healthy())
+    assert machines.run("drill", SHOP)["status"] == "SUCCEEDED"
+    assert (machines.called, machines.codes) == (WHOLE.split(), {"new"})
