@@ -19,8 +19,7 @@ HOME, AWAY = "ap-southeast-1", "ap-northeast-1"
 SUFFIX = "test"
 BUS = f"pgdrill-{SUFFIX}"
 
-# Answers in turn, the last one again and again; `raises` is the name of the class of an error, `until` that
-# of a file that is waited for.
+# Answers in turn, the last one again and again; `raises` names the class of an error, `until` a file to wait for.
 SCRIPTED = """
 import json, pathlib, time
 PLACE = pathlib.Path({place!r})
