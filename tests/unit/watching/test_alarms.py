@@ -1,5 +1,6 @@
 """Every alarm fires on its cause within a quarter of an hour, and no alarm in days in which all is well."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from pgdrill.plan import Copies, Notify
 from pgdrill.watching import alarms
 from pgdrill.watching.ages import measure
 from pgdrill.watching.alarms import ALARMS, BY_NAME, DOCUMENT, LONGEST_DESCRIPTION, TOLD_WITHIN, Subject
+from tests.docs.test_commands import _unknown as unknown
 from tests.unit.plans import plan
 from tests.unit.snapshots import AWAY, HOME
 from tests.unit.watching import alerting
@@ -56,6 +58,16 @@ def test_every_description_tells_a_woken_person_what_to_do_where(region: str) ->
         text = "\n".join(lines)
         assert len(text) <= LONGEST_DESCRIPTION
         assert "{" not in text
+
+
+COMMAND = re.compile(r"pgdrill [a-z]+(?: [a-z]+)?(?: --[a-z-]+(?: [a-z]+)?)*")
+
+
+@pytest.mark.parametrize("alarm", ALARMS, ids=lambda alarm: alarm.name)
+def test_every_command_that_a_description_names_is_there(alarm: alarms.Alarm) -> None:
+    text = alarm.text
+    named = [command for part in (text.since, text.do) for command in COMMAND.findall(part)]
+    assert {command: unknown(command) for command in named} == dict.fromkeys(named)
 
 
 def test_a_description_has_the_plans_own_figures() -> None:
