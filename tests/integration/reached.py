@@ -1,10 +1,17 @@
 """Reads from EC2 and Lambda what a function's packets and requests would meet, for infra/reachability.py to judge."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
-from reachability import Endpoint, Function, Reach, Rule
+from pgdrill.lab import calls
+from reachability import Call, Endpoint, Function, Reach, Rule
 from tests.integration.deployed import Cell
+
+# What AWS does in a function's name: its network interfaces, its logs, and what a service asks about a role it is given.
+_OF_AWS = ("ec2:", "logs:", "iam:")
+# A service that uses a key for a function says so, as Lambda does when it unlocks a function's environment.
+_BY_AWS = ("kms:viaservice", "kms:encryptioncontext:aws:lambda:functionarn")
 
 
 def reach(cell: Cell) -> Reach:
@@ -22,6 +29,24 @@ def reach(cell: Cell) -> Reach:
             if "SubnetId" in association
         },
     )
+
+
+def unreached(cell: Cell, did: Iterable[calls.Call]) -> set[tuple[str, str, str]]:
+    """Return function, action and reason of what functions of a cell did themselves and no network lets through."""
+    reached = reach(cell)
+    names = {function.role.rsplit("/", 1)[1]: name for name, function in reached.functions.items()}
+    return {
+        (names[call.role], call.action, refused)
+        for call in did
+        if call.role in names and not call.action.startswith(_OF_AWS) and not set(_BY_AWS) & set(call.context)
+        for refused in [_refused(reached, names[call.role], call)]
+        if refused
+    }
+
+
+def _refused(reached: Reach, name: str, call: calls.Call) -> str | None:
+    role = reached.functions[name].role
+    return reached.refuses(name, Call(call.action, call.resource, call.region, role))
 
 
 def tables(cell: Cell) -> list[Any]:
