@@ -4,11 +4,20 @@
 production and nothing of RDS; all else is the taking one's, which is the other way round.
 """
 
+import logging
+from collections.abc import Sequence
+from typing import Any
+
 from pydantic import model_validator
 
+from pgdrill.cell import Cell
+from pgdrill.checks.check import Check
 from pgdrill.handlers.payloads import Answer, Failure
-from pgdrill.model import Model, Moment
+from pgdrill.model import Clock, Model, Moment
+from pgdrill.points import taking
 from pgdrill.points.taking import Taking
+
+log = logging.getLogger(__name__)
 
 
 class TakingRequest(Model):
@@ -28,3 +37,10 @@ class TakingRequest(Model):
 
 class TakingAnswer(Answer):
     taking: Taking | None = None
+
+
+def stepped(begun: Taking, cell: Cell, clock: Clock, checks: Sequence[Check[Any]]) -> TakingAnswer:
+    """Carry out the next step; `checks` are what a seal measures."""
+    done = taking.step(begun, cell, clock, checks)
+    log.info("point %s: %s, then %s in %.1f s; %s", done.point, begun.next, done.next, done.wait, done.said)
+    return TakingAnswer(taking=done)

@@ -6,9 +6,9 @@ Runs in production's network, and reaches production, its secret and the store.
 from pgdrill.cell import Cell
 from pgdrill.checks.registry import ALL
 from pgdrill.handlers.boundary import function
-from pgdrill.handlers.pointing import TakingAnswer, TakingRequest
+from pgdrill.handlers.pointing import TakingAnswer, TakingRequest, stepped
 from pgdrill.model import Clock
-from pgdrill.points import between, taking
+from pgdrill.points import between
 from pgdrill.points.taking import SEALS
 
 
@@ -19,7 +19,7 @@ def seal(request: TakingRequest, cell: Cell, clock: Clock) -> TakingAnswer:
         return TakingAnswer()
     if begun.next not in SEALS:
         raise ValueError(f"point {begun.point} is to {begun.next}, which is no seal")
-    return TakingAnswer(taking=taking.step(begun, cell, clock, ALL))
+    return stepped(begun, cell, clock, ALL)
 
 
 handler = function(TakingRequest, seal)

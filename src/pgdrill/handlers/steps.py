@@ -36,6 +36,7 @@ def step(
         if request.drill.next is not wanted:
             raise ValueError(f"drill {request.drill.id} is to {request.drill.next}, not to {wanted}")
         drill = kept(call(request.drill, cell, clock), cell)
+        log.info("drill %s: %s, then %s in %.1f s", drill.id, wanted, drill.next, drill.wait)
         return DrillAnswer(drill=drill, reply=telling.waiting(drill, clock.at()))
 
     return work

@@ -6,7 +6,7 @@ With `error` it tells of a point that was not taken: RDS itself tells of none.
 from pgdrill.cell import Cell
 from pgdrill.errors import DrillError
 from pgdrill.handlers.boundary import function
-from pgdrill.handlers.pointing import TakingAnswer, TakingRequest
+from pgdrill.handlers.pointing import TakingAnswer, TakingRequest, stepped
 from pgdrill.messages import Level, Message, Reply
 from pgdrill.model import Clock
 from pgdrill.points import exchange, taking, telling
@@ -21,7 +21,7 @@ def take(request: TakingRequest, cell: Cell, clock: Clock) -> TakingAnswer:
         )
     if begun.next is Step.DONE:
         return TakingAnswer(taking=begun, reply=telling.taken(begun, clock.now) + _told(cell, clock))
-    return TakingAnswer(taking=taking.step(begun, cell, clock, ()))
+    return stepped(begun, cell, clock, ())
 
 
 def _due(request: TakingRequest, cell: Cell, clock: Clock) -> Taking:
