@@ -70,11 +70,17 @@ ONLY_IN_NEED: dict[tuple[str, str], str] = {
         "rds:DescribeDBInstances",
     ): "an instance that is there already is adopted if it is the drill's",
     ("Sign", "kms:GetPublicKey"): "whoever signs first with a key leaves its public half with the evidence",
+    ("UnlockSecret", "kms:Decrypt"): "a secret may have a key of its own; that of AWS needs nobody's leave",
     ("Start", "states:StartExecution"): "a machine starts another only when there is something to tell",
     ("Publish", "sns:Publish"): "nobody is told what is well",
+}
+# By role too: what others with the same statement use.
+ONLY_OF: dict[tuple[str, str, str], str] = {
+    ("hear", "List", "s3:ListBucket"): "S3 says that an inventory is not there yet only to who may list",
 }
 
 
 def why(role: str, statement: str, action: str) -> str | None:
     """Return why a grant may be left unused; None where it has no reason. `role` is without stem and region."""
-    return SERVICES.get(role) or (ONLY_IN_AWS | ONLY_IN_NEED).get((statement, action))
+    of_all = (ONLY_IN_AWS | ONLY_IN_NEED).get((statement, action))
+    return SERVICES.get(role) or ONLY_OF.get((role, statement, action)) or of_all

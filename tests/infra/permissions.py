@@ -13,7 +13,7 @@ from policies import Document, Statement
 from tests.infra import roles
 from tests.infra.linting import EXPLAINED
 from tests.infra.program import ACCOUNT
-from unused_grants import ONLY_IN_AWS, ONLY_IN_NEED, SERVICES
+from unused_grants import ONLY_IN_AWS, ONLY_IN_NEED, ONLY_OF, SERVICES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "permissions-deployed.md"
 # The endpoint that a function's own calls go through, by the action's service.
@@ -116,6 +116,8 @@ def _unused() -> Iterator[tuple[str, str]]:
     for sid, why in dict.fromkeys((sid, why) for (sid, _), why in reasons.items()):
         actions = [action for (name, action), each in reasons.items() if (name, each) == (sid, why)]
         yield f"`{sid}`: {', '.join(actions)}", why
+    for (role, sid, action), why in ONLY_OF.items():
+        yield f"`{sid}` of `{role}`: {action}", why
 
 
 def _row(function: Function) -> str:
