@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from naming import Names
+from pgdrill.errors import NotRunnable
 from pgdrill.plan import DatabasePlan
 from settings import Settings
 from tagging import tags
@@ -138,10 +139,15 @@ class Created(pulumi.ComponentResource):
 
 
 class Adopted:
-    """A database instance that was there before. It is looked at, and is no resource of this program."""
+    """A database instance that was there before. It is looked at, and is no resource of this program.
+
+    What it is not, is an error of the preview.
+    """
 
     def __init__(self, database: DatabasePlan, names: Names) -> None:
-        found = aws.rds.get_instance_output(db_instance_identifier=database.instance, region=names.region)
+        found = aws.rds.get_instance_output(
+            db_instance_identifier=database.instance, region=names.region
+        ).apply(_usable)
         self.arn: pulumi.Output[str] = found.db_instance_arn
         self.key: pulumi.Output[str] = found.kms_key_id
         self.host: pulumi.Output[str] = found.address
@@ -149,6 +155,21 @@ class Adopted:
         self.subnet_group: pulumi.Output[str] = found.db_subnet_group
         self.security_groups: pulumi.Output[list[str]] = found.vpc_security_groups
         self.parameter_group: pulumi.Output[str] = found.db_parameter_groups.apply(lambda groups: groups[0])
+
+
+def _usable(found: aws.rds.GetInstanceResult) -> aws.rds.GetInstanceResult:
+    name = found.db_instance_identifier
+    if found.engine != ENGINE:
+        raise NotRunnable(
+            f"instance {name!r} runs {found.engine}", hint="adopt an instance of RDS for PostgreSQL"
+        )
+    if not found.storage_encrypted:
+        raise NotRunnable(
+            f"the storage of instance {name!r} is not encrypted",
+            hint="its snapshots cannot be copied under a key of the DR region: restore it from a snapshot that was"
+            " copied with a key, and adopt that instance",
+        )
+    return found
 
 
 def _master(database: DatabasePlan, names: Names) -> dict[str, Any]:

@@ -139,7 +139,10 @@ def _answer(token: str, given: dict[str, JSON]) -> dict[str, JSON]:
             "versionId": "11111111-2222-3333-4444-555555555555",
         },
         "aws:rds/getInstance:getInstance": lambda: {
+            "dbInstanceIdentifier": given["dbInstanceIdentifier"],
             "dbInstanceArn": f"arn:aws:rds:{region}:{ACCOUNT}:db:{given['dbInstanceIdentifier']}",
+            "engine": "mysql" if given["dbInstanceIdentifier"] == "of-mysql" else "postgres",
+            "storageEncrypted": given["dbInstanceIdentifier"] != "in-plain",
             "address": f"{given['dbInstanceIdentifier']}.old.example",
             "port": 5432,
             "dbSubnetGroup": "old-subnets",

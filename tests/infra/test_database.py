@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from pulumi.runtime import rpc
 
+from ground import grounds
+from pgdrill.errors import NotRunnable
 from pgdrill.plan import Plan
-from tests.infra.program import ACCOUNT, REGIONS, SETTINGS, Run
+from settings import load
+from tests.infra.program import ACCOUNT, ADOPTED, REGIONS, SETTINGS, Run, run
 
 NAME = "pgdrill-test-production-shop"
 
@@ -101,6 +104,20 @@ def test_an_adopted_database_is_no_resource(adopted: Run) -> None:
     assert [given["dbInstanceIdentifier"] for token, given in adopted.calls if "getInstance" in token] == [
         "shop-production"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("of-mysql", "instance 'of-mysql' runs mysql"),
+        ("in-plain", "the storage of instance 'in-plain' is not encrypted"),
+    ],
+)
+def test_what_cannot_be_adopted_is_an_error_of_the_preview(name: str, message: str) -> None:
+    settings = load(ADOPTED | {"database": [ADOPTED["database"][0] | {"instance": name}]})
+    with pytest.raises(NotRunnable) as refused:
+        run(lambda: grounds(settings, ACCOUNT).plan)
+    assert refused.value.message == message
 
 
 def test_automated_backups_are_replicated_where_that_is_asked_for(ground: Run, protected: Run) -> None:

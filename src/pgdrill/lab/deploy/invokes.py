@@ -109,6 +109,7 @@ def _instance(aws: Aws, given: JSON) -> JSON:
         "resourceId": found["DbiResourceId"],
         "kmsKeyId": found.get("KmsKeyId"),
         "storageEncrypted": found["StorageEncrypted"],
+        "dbParameterGroups": [one["DBParameterGroupName"] for one in found.get("DBParameterGroups", [])],
         "dbSubnetGroup": found.get("DBSubnetGroup", {}).get("DBSubnetGroupName"),
         "vpcSecurityGroups": [group["VpcSecurityGroupId"] for group in found.get("VpcSecurityGroups", [])],
         "multiAz": found["MultiAZ"],
