@@ -1,18 +1,19 @@
 """The demo: a production that lives, three drills of its backups, and what they prove. All on this machine.
 
-Calls what the commands call; only the shop and the damage are staged. Makes a lab in a directory of its own,
-and leaves nothing but the reports.
+Deploys the Pulumi program into a lab of its own that enforces policies, and fires the deployed schedules: what takes,
+copies, restores, examines and judges are its state machines and functions. Only the shop and the damage are staged.
+Leaves nothing but the reports.
 """
 
 import os
-import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -22,24 +23,31 @@ from rich.text import Text
 
 from pgdrill import ledger
 from pgdrill.cell import Cell
-from pgdrill.checks.registry import ALL
-from pgdrill.drills import drill, outcome
+from pgdrill.drills import outcome
 from pgdrill.drills.state import Drill
 from pgdrill.errors import Broken, DrillError
 from pgdrill.evidence import archive, terminal
-from pgdrill.evidence.record import Evidence, Trigger
+from pgdrill.evidence.record import Evidence
 from pgdrill.evidence.wording import SYMBOL, VERDICT, duration
-from pgdrill.lab import postgres, production, shop
+from pgdrill.lab import calls, postgres, production, shop
+from pgdrill.lab.background import Background
 from pgdrill.lab.daemon import LOG
+from pgdrill.lab.deploy import deploy as deploying
+from pgdrill.lab.deploy.deployment import PLAN
+from pgdrill.lab.deployed import Deployed, Output
 from pgdrill.lab.lab import Lab
+from pgdrill.lab.record import Settings
 from pgdrill.ledger import LedgerFact
-from pgdrill.model import Beat, Clock, RecoveryPoint, Verdict
-from pgdrill.plan import DatabasePlan, Plan
-from pgdrill.points import taking
+from pgdrill.model import Beat, Clock, Verdict
+from pgdrill.plan import DatabasePlan
+from pgdrill.slots import point_id, slot_of
 
-BEAT = 0.3
+BEAT = 0.5
 BEATS = 3
+# What the program is told besides the lab's own settings: a scheduled drill restores the newest point.
+SETTINGS: dict[str, Any] = {"drill": {"point": "latest"}}
 AGO = timedelta(seconds=2)
+PAUSE = 0.2
 # One page of this table is overwritten with zeros: a state that checksums allow and that PostgreSQL reads as
 # an empty page, so that dozens of customers are gone without any error.
 DAMAGED = "shop.customers"
@@ -47,7 +55,8 @@ FOUND_BY = "rows"
 LOOK = "read the lab's log, of which a copy is left with the reports"
 
 Tick = Callable[[float], Clock]
-Conduct = Callable[[Drill, Cell], Drill]
+# Shows a drill while it goes on, and returns it when it is done.
+Show = Callable[[Iterable[Drill]], Drill]
 
 
 @dataclass(frozen=True)
@@ -70,29 +79,37 @@ class Stage:
     """What the acts play on."""
 
     lab: Lab
+    deployed: Deployed
     cell: Cell
     database: DatabasePlan
     console: Console
     tick: Tick
-    conduct: Conduct
+    show: Show
+
+    def slot(self) -> datetime:
+        """Return the slot that it is now, which is what the schedules mean when they fire."""
+        return slot_of(self.deployed.plan.points, self.tick(0).now)
 
 
-def run(console: Console, tick: Tick, conduct: Conduct, reports: Path, *, keep: bool) -> int:
+def run(console: Console, tick: Tick, show: Show, reports: Path, *, keep: bool) -> int:
     """Play the demo. Return 0 if the healthy backups passed and the damaged one was found out, else 1.
 
-    `tick(seconds)` waits and returns a clock; `conduct` runs a drill and shows it meanwhile. With `keep` the lab
-    stays, for playing.
+    `tick(seconds)` waits and returns a clock; `show` shows a drill while it goes on. With `keep` the lab stays, for
+    playing.
     """
     began = time.monotonic()
     directory = postgres.scratch("pgdrill-demo-")
     lab = Lab(directory)
     try:
         with step(console, "starting a lab: AWS on this machine, real PostgreSQL behind its RDS"):
-            lab.up()
+            lab.up(Settings(auth=True))
+            lab.door.hold_schedules()  # they are fired when the play has come to them
+        _deploy(lab, console)
         with _environment(lab):
             with ExitStack() as life:
-                acts = _play(_production(lab, console, tick, conduct, life))
+                acts = _play(_production(lab, console, tick, show, life))
             written = _write_reports(lab, acts, reports)
+            _print_calls(lab, console)
     except DrillError:
         _save_log(lab, console, reports)
         raise
@@ -106,35 +123,80 @@ def run(console: Console, tick: Tick, conduct: Conduct, reports: Path, *, keep: 
     return 0 if all(act.held for act in acts) else 1
 
 
-def _production(lab: Lab, console: Console, tick: Tick, conduct: Conduct, life: ExitStack) -> Stage:
+def _deploy(lab: Lab, console: Console) -> None:
+    with step(
+        console, "deploying the Pulumi program: two regions, every role with the least it needs"
+    ) as says:
+        done = deploying.deploy(lab, deploying.settings() | SETTINGS, progress=says)
+    plan = Deployed(lab).plan
+    regions = f"{plan.primary.region} and {plan.dr.region}"
+    console.print(f"          {done.resources} resources in {regions}", markup=False)
+
+
+def _production(lab: Lab, console: Console, tick: Tick, show: Show, life: ExitStack) -> Stage:
     """Make a database that lives: orders come in and the ledger beats for as long as `life` lasts."""
-    plan = Plan.load(lab.plan_path)
-    cell, database = Cell.open(plan), plan.database(None)
-    with step(console, f"creating the database instance {database.instance}"):
-        master = production.create(lab, cell, database.instance, tick)
-    with step(console, f"loading a shop: {shop.ROWS:,} rows, one of every kind of object"):
-        shop.load(master)
-    with step(console, "installing the ledger; orders come in and it beats from now on"):
-        production.install_ledger(lab, plan, database, master, tick(0))
+    deployed = Deployed(lab)
+    cell, database = Cell.open(deployed.plan), deployed.plan.database(None)
+    stage = Stage(lab, deployed, cell, database, console, tick, show)
+    with step(
+        console, f"loading a shop: {shop.ROWS:,} rows, one of every kind of object; installing the ledger"
+    ):
+        master = production.furnish(lab, database, tick(0))
+    with step(console, "orders come in; the ledger beats by its schedule from now on"):
         life.enter_context(shop.writer(master))
-        life.enter_context(production.heart(plan, database, BEAT, tick))
+        life.enter_context(_heart(stage))
         while len(ledger.witness(cell.store, database.name)) < BEATS:
             tick(BEAT / 3)
-    return Stage(lab, cell, database, console, tick, conduct)
+    return stage
+
+
+def _heart(stage: Stage) -> Background:
+    """Return what fires the ledger's schedule more often than once a minute; the play is short."""
+
+    def beat() -> None:
+        # One that fails is no reason to stop beating.
+        with suppress(DrillError):
+            stage.deployed.run(stage.deployed.fire("beat", stage.tick(0).now), stage.tick)
+
+    return Background(beat, BEAT)
 
 
 # ------------------------------------------------------------------------------------------------- the acts
 
 
 def _play(stage: Stage) -> list[Act]:
-    with step(stage.console, "taking a snapshot, production sealed before and after") as says:
-        point = taking.take(stage.cell, stage.database, ALL, stage.tick, says)
-    return [_healthy(stage, point), _to_a_moment(stage), _sabotaged(stage, point)]
+    point = _taken(stage)
+    acts = [_healthy(stage), _to_a_moment(stage)]
+    _copied(stage, point)
+    return [*acts, _sabotaged(stage, point)]
 
 
-def _healthy(stage: Stage, point: RecoveryPoint) -> Act:
-    stage.console.rule("[bold]1  the snapshot, while orders come in", align="left", style="dim")
-    evidence = _evidence(stage, _drilled(stage, point.id))
+def _taken(stage: Stage) -> str:
+    """Fire the schedule of the slot, and return the name of the point that its machine has taken."""
+    with step(stage.console, "the schedule fires: a snapshot, production sealed before and after") as says:
+        for name, _ in stage.deployed.follow(stage.deployed.fire("take-shop", stage.slot()), stage.tick):
+            says(name.lower())
+    wanted = point_id(stage.deployed.plan.point_prefix(stage.database), stage.slot())
+    if stage.cell.snapshots.find(wanted) is None:
+        raise Broken(f"point {wanted!r} was not taken", hint=LOOK)
+    return wanted
+
+
+def _copied(stage: Stage, point: str) -> None:
+    """Wait until the other cell, which has heard of the point, has copied it."""
+    there = Cell.open(stage.deployed.plan, stage.deployed.plan.dr)
+    with step(
+        stage.console, f"{there.place.region} has heard of the snapshot and copied it under its own key"
+    ):
+        while (copy := there.snapshots.find(point)) is None or not copy.usable:
+            stage.tick(PAUSE)
+
+
+def _healthy(stage: Stage) -> Act:
+    stage.console.rule(
+        "[bold]1  the scheduled drill restores the snapshot, while orders come in", align="left", style="dim"
+    )
+    evidence = _evidence(stage, _drilled(stage, stage.deployed.fire("drill-shop", stage.slot())))
     _print_drill(stage, evidence)
     return Act("snapshot", Verdict.PASSED, evidence.verdict is Verdict.PASSED, evidence)
 
@@ -148,7 +210,12 @@ def _to_a_moment(stage: Stage) -> Act:
     ago = (stage.tick(0).now - target).total_seconds()
     title = f"2  {target:%H:%M:%S} UTC, a moment {ago:.0f} s ago"
     stage.console.rule(f"[bold]{title}", align="left", style="dim")
-    done = _drilled(stage, target.isoformat())
+    asked = {
+        "due_at": stage.slot().isoformat(),
+        "database": stage.database.name,
+        "wanted": target.isoformat(),
+    }
+    done = _drilled(stage, stage.deployed.start("Drill", asked))
     evidence = _evidence(stage, done)
     stage.console.print(
         terminal.verdict(evidence.verdict, evidence.verdict_reason, f"restore drill of {evidence.database}")
@@ -165,25 +232,26 @@ def _to_a_moment(stage: Stage) -> Act:
     return Act(f"moment {ago:.0f} s ago", Verdict.PASSED, passed and there and missing, evidence)
 
 
-def _sabotaged(stage: Stage, point: RecoveryPoint) -> Act:
+def _sabotaged(stage: Stage, point: str) -> Act:
     stage.console.rule("[bold]3  the same snapshot, damaged", align="left", style="dim")
-    damage = stage.lab.door.sabotage(point.id, "zeroed-page", database="shop", table=DAMAGED)
+    damage = stage.lab.door.sabotage(point, "zeroed-page", database="shop", table=DAMAGED)
     stage.console.print(f"  sabotage: {damage}", markup=False, soft_wrap=True)
-    act = Act("damaged snapshot", Verdict.FAILED, False, _evidence(stage, _drilled(stage, point.id)))
+    done = _drilled(stage, stage.deployed.fire("drill-shop", stage.slot()))
+    act = Act("damaged snapshot", Verdict.FAILED, False, _evidence(stage, done))
     _print_drill(stage, act.evidence)
     return replace(act, held=act.evidence.verdict is Verdict.FAILED and FOUND_BY in act.found_by)
 
 
-def _drilled(stage: Stage, wanted: str) -> Drill:
-    begun = drill.begin(
-        stage.cell.plan,
-        stage.database,
-        wanted,
-        now=stage.tick(0).now,
-        nonce=secrets.token_hex(16),
-        trigger=Trigger.COMMAND,
-    )
-    return stage.conduct(begun, stage.cell)
+def _drilled(stage: Stage, execution: str) -> Drill:
+    """Show a drill while its state machine runs; return it when it is done."""
+    return stage.show(_drills(stage.deployed.follow(execution, stage.tick)))
+
+
+def _drills(outputs: Iterable[Output]) -> Iterator[Drill]:
+    """Yield the drill as each step has left it."""
+    for _, output in outputs:
+        if output and output.get("drill"):
+            yield Drill.model_validate(output["drill"])
 
 
 def _evidence(stage: Stage, done: Drill) -> Evidence:
@@ -244,7 +312,7 @@ def _environment(lab: Lab) -> Iterator[None]:
 
 def _write_reports(lab: Lab, acts: list[Act], reports: Path) -> list[Path]:
     """Write the HTML reports where the user is, since the lab's bucket goes with the lab."""
-    store = Cell.open(Plan.load(lab.plan_path)).store
+    store = Cell.open(Deployed(lab).plan).store
     reports.mkdir(parents=True, exist_ok=True)
     written = []
     for act in acts:
@@ -261,6 +329,14 @@ def _save_log(lab: Lab, console: Console, reports: Path) -> None:
         reports.mkdir(parents=True, exist_ok=True)
         kept = shutil.copy(log, reports / "lab.log")
         console.print(f"the lab's log: {kept}", markup=False, soft_wrap=True)
+
+
+def _print_calls(lab: Lab, console: Console) -> None:
+    """Tell how much of AWS was asked for under which roles, and what was refused."""
+    asked = list(calls.read(lab.directory))
+    refused = sum(not call.allowed for call in asked)
+    roles = len({call.role for call in asked})
+    console.print(f"{len(asked):,} calls to AWS under {roles} roles, {refused} of them refused", markup=False)
 
 
 def _print_summary(console: Console, acts: list[Act], written: list[Path], seconds: float) -> None:
@@ -296,7 +372,10 @@ def _print_how_to_play(console: Console, lab: Lab) -> None:
     told = (
         f"the lab runs on in {lab.directory}; to play with it:",
         f"  set -a; . {lab.environment_path}; set +a; export PGDRILL_LAB={lab.directory}",
+        f"  export PGDRILL_PLAN={lab.directory / PLAN}",
         "  pgdrill lab status",
+        "  pgdrill lab fire pgdrill-main-drill-shop",
+        "  pgdrill lab calls",
         "  pgdrill point list",
         "  pgdrill point take",
         "  pgdrill lab sabotage --list",

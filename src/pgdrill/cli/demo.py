@@ -1,16 +1,15 @@
 """`pgdrill demo`: the whole of it on this machine. Thin; the play stands in pgdrill.demo, which needs the lab."""
 
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pgdrill.cell import Cell
 from pgdrill.cli.context import end_on_sigterm, out, tick
 from pgdrill.cli.progress import Progress
-from pgdrill.drills import conduct
-from pgdrill.drills.state import Drill
+from pgdrill.drills.state import Drill, Step
 from pgdrill.errors import NotRunnable
 
 NEEDED = ("cryptography", "ministack", "psutil")
@@ -38,16 +37,14 @@ def demo(
     from pgdrill import demo as play  # noqa: PLC0415 # the product installs without the lab
 
     end_on_sigterm()
-    return play.run(out, tick, _conduct, reports, keep=keep)
+    return play.run(out, tick, _show, reports, keep=keep)
 
 
-def _conduct(begun: Drill, cell: Cell) -> Drill:
+def _show(drills: Iterable[Drill]) -> Drill:
+    """Show a drill while it goes on; return it as it was left last."""
     with Progress(out) as progress:
-
-        def report(now: Drill, text: str) -> None:
-            # A log gets a line for each step, and not one for each of hundreds of indexes.
-            progress.report(now, text if out.is_terminal else "")
-
-        done = conduct.run(begun, cell, tick, report)
-        progress.stages(done)
-    return done
+        for now in drills:
+            if now.next is not Step.DONE:
+                progress.report(now, "")
+        progress.stages(now)
+    return now
