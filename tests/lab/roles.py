@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from pgdrill.lab.lab import Lab
 
 ACCOUNT = "000000000000"
+REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError"})
 Statement = dict[str, Any]
 
 
@@ -61,7 +62,7 @@ def refusal(client: Any, action: str, **arguments: Any) -> str | None:
     try:
         getattr(client, action)(**arguments)
     except ClientError as error:
-        if error.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException"}:
+        if error.response["Error"]["Code"] in REFUSED:
             return error.response["Error"]["Message"]
     return None
 

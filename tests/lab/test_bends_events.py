@@ -12,7 +12,7 @@ from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from tests.lab.functions import machine
 from tests.lab.labs import MakeLab, until
-from tests.lab.roles import ACCOUNT, Role, Statement, allow
+from tests.lab.roles import ACCOUNT, Role, Statement, allow, refusal
 
 HOME, DR = "ap-southeast-1", "ap-northeast-1"
 BUS = f"arn:aws:events:{DR}:{ACCOUNT}:event-bus/between"
@@ -33,15 +33,36 @@ def unbent(make_lab: MakeLab) -> Lab:
     return lab
 
 
-def queue(lab: Lab, name: str, region: str) -> tuple[str, str]:
-    """Make a queue; return its URL and ARN."""
-    url = lab.client("sqs", region).create_queue(QueueName=name)["QueueUrl"]
-    return url, f"arn:aws:sqs:{region}:{ACCOUNT}:{name}"
+def queue(lab: Lab, name: str, region: str, *lets_in: str, key: str | None = None) -> tuple[str, str]:
+    """Make a queue that lets services in, EventBridge unless others are named; return its URL and ARN."""
+    arn = f"arn:aws:sqs:{region}:{ACCOUNT}:{name}"
+    attributes = {"Policy": resource_policy("sqs:SendMessage", arn, *(lets_in or ("events.amazonaws.com",)))}
+    if key:
+        attributes["KmsMasterKeyId"] = key
+    made = lab.client("sqs", region).create_queue(QueueName=name, Attributes=attributes)
+    return made["QueueUrl"], arn
+
+
+def resource_policy(action: str | list[str], resource: str, *services: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": list(services)}, "Action": action}
+    document = {"Version": "2012-10-17", "Statement": [statement | {"Resource": resource}]}
+    return json.dumps(document)
 
 
 def received(lab: Lab, url: str, region: str) -> list[Any]:
     found = lab.client("sqs", region).receive_message(QueueUrl=url, WaitTimeSeconds=0).get("Messages", [])
     return [json.loads(message["Body"]) for message in found]
+
+
+def until_received(lab: Lab, url: str) -> list[Any]:
+    found: list[Any] = []
+
+    def came() -> bool:
+        found.extend(received(lab, url, HOME))
+        return bool(found)
+
+    until(came)
+    return found
 
 
 def connect(lab: Lab, role: Role, name: str) -> tuple[str, str]:
@@ -123,8 +144,9 @@ def schedule(lab: Lab, name: str, *may: Statement) -> tuple[str, str]:
     """Let a schedule, due long ago, start a state machine; return the machine's ARN and its dead-letter queue's URL."""
     runs = Role(lab, f"{name}-runs", service="states.amazonaws.com")
     arn = machine(lab, name, {"Only": {"Type": "Succeed"}}, role=runs.arn)
-    starts = Role(lab, f"{name}-starts", *may, service="scheduler.amazonaws.com")
     lost, lost_arn = queue(lab, f"{name}-lost", HOME)
+    sets_aside = allow("sqs:SendMessage", lost_arn)
+    starts = Role(lab, f"{name}-starts", *may, sets_aside, service="scheduler.amazonaws.com")
     target = {"Arn": arn, "RoleArn": starts.arn, "Input": ASKED, "DeadLetterConfig": {"Arn": lost_arn}}
     lab.client("scheduler").create_schedule(
         Name=name,
@@ -155,7 +177,8 @@ def test_a_schedule_tells_its_own_time_and_starts_what_its_role_may(lab: Lab, un
         "by": f"arn:aws:scheduler:{HOME}:{ACCOUNT}:schedule/default/may",
         "attempt": "1",
     }
-    until(lambda: bool(received(lab, lost, HOME)))
+    (message,) = until_received(lab, lost)
+    assert message["now"] == "2026-11-22T06:00:00Z"
     assert started(lab, refused) == []
     assert started(unbent, bare) == [json.loads(ASKED)]
 
@@ -176,3 +199,101 @@ def test_the_occasion_is_the_last_that_the_expression_names(expression: str, las
     now = datetime(2026, 11, 23, 17, 30, 4, tzinfo=UTC)
     found = schedules.occasion({"ScheduleExpression": expression, "CreationDate": made}, now)
     assert found == datetime.fromisoformat(f"{last}+00:00")
+
+
+EVENTS = "events.amazonaws.com"
+
+
+def rule(lab: Lab, name: str, target: str, **more: Any) -> None:
+    lab.client("events", HOME).put_rule(Name=name, EventPattern=PATTERN)
+    lab.client("events", HOME).put_targets(Rule=name, Targets=[{"Id": "target", "Arn": target, **more}])
+
+
+def test_a_queue_gets_events_only_where_its_policy_lets_eventbridge_in(lab: Lab, unbent: Lab) -> None:
+    for each, arrives in (lab, False), (unbent, True):
+        closed, closed_arn = queue(each, "closed", HOME, "sns.amazonaws.com")
+        lost, lost_arn = queue(each, "closed-lost", HOME)
+        rule(each, "closed", closed_arn, DeadLetterConfig={"Arn": lost_arn})
+        send(each)
+        assert bool(received(each, closed, HOME)) == arrives
+        assert bool(received(each, lost, HOME)) != arrives
+        each.client("events", HOME).disable_rule(Name="closed")
+
+
+def test_what_the_dead_letter_queue_does_not_let_in_is_gone(lab: Lab) -> None:
+    _, closed_arn = queue(lab, "shut", HOME, "sns.amazonaws.com")
+    lost, lost_arn = queue(lab, "shut-lost", HOME, "sns.amazonaws.com")
+    rule(lab, "shut", closed_arn, DeadLetterConfig={"Arn": lost_arn})
+    send(lab)
+    assert received(lab, lost, HOME) == []
+    lab.client("events", HOME).disable_rule(Name="shut")
+
+
+def test_an_encrypted_queue_gets_events_only_where_its_key_lets_eventbridge(lab: Lab, unbent: Lab) -> None:
+    account = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Resource": "*"}
+    own = {"Version": "2012-10-17", "Statement": [account | {"Action": "kms:*"}]}
+    for each, arrives in (lab, False), (unbent, True):
+        made = each.client("kms", HOME).create_key(Policy=json.dumps(own))["KeyMetadata"]["Arn"]
+        url, arn = queue(each, "encrypted", HOME, key=made)
+        rule(each, "encrypted", arn)
+        send(each)
+        assert bool(received(each, url, HOME)) == arrives
+        use = json.loads(resource_policy(["kms:Decrypt", "kms:GenerateDataKey*"], "*", EVENTS))["Statement"]
+        opened = own | {"Statement": [*own["Statement"], *use]}
+        each.client("kms", HOME).put_key_policy(KeyId=made, Policy=json.dumps(opened), PolicyName="default")
+        send(each)
+        assert received(each, url, HOME)
+        each.client("events", HOME).disable_rule(Name="encrypted")
+
+
+def test_a_topic_tells_of_events_only_where_its_policy_lets_eventbridge_in(lab: Lab, unbent: Lab) -> None:
+    for each, arrives in (lab, False), (unbent, True):
+        url, arn = queue(each, "subscribed", HOME, "sns.amazonaws.com")
+        sns = each.client("sns", HOME)
+        topic = sns.create_topic(Name="told")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        rule(each, "told", topic)
+        send(each)
+        assert bool(received(each, url, HOME)) == arrives
+        sns.set_topic_attributes(
+            TopicArn=topic,
+            AttributeName="Policy",
+            AttributeValue=resource_policy("sns:Publish", topic, EVENTS),
+        )
+        send(each)
+        assert received(each, url, HOME)
+        each.client("events", HOME).disable_rule(Name="told")
+
+
+def test_an_encrypted_topic_takes_the_publisher_s_right_to_its_key(lab: Lab, unbent: Lab) -> None:
+    for each, asked in (lab, True), (unbent, False):
+        key = each.world().storage_key
+        topic = each.client("sns", HOME).create_topic(Name="secret", Attributes={"KmsMasterKeyId": key})
+        message = {"TopicArn": topic["TopicArn"], "Message": "hello"}
+        role = Role(each, "publisher", allow("sns:Publish"))
+        client = role.client("sns")
+        assert (refusal(client, "publish", **message) is not None) == asked
+        via = {"StringEquals": {"kms:ViaService": f"sns.{HOME}.amazonaws.com"}}
+        role.may(allow("sns:Publish"), allow(["kms:GenerateDataKey", "kms:Decrypt"], key, **via))
+        assert refusal(client, "publish", **message) is None
+
+
+def test_a_schedule_is_read_with_its_key(lab: Lab) -> None:
+    key = lab.world().storage_key
+    runs = Role(lab, "read-runs", service="states.amazonaws.com")
+    arn = machine(lab, "read", {"Only": {"Type": "Succeed"}}, role=runs.arn)
+    start = allow("states:StartExecution", arn)
+    starts = Role(lab, "read-starts", start, service="scheduler.amazonaws.com")
+    lab.client("scheduler").create_schedule(
+        Name="read",
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        KmsKeyArn=key,
+        Target={"Arn": arn, "RoleArn": starts.arn, "Input": "{}"},
+    )
+    due = datetime(2026, 11, 22, 6, tzinfo=UTC)
+    assert "kms:Decrypt" in lab.door.fire("read", due)["undelivered"]
+    own = f"arn:aws:scheduler:{HOME}:{ACCOUNT}:schedule/default/read"
+    context = {"kms:EncryptionContext:aws:scheduler:schedule:arn": own}
+    starts.may(start, allow("kms:Decrypt", key, ArnLike=context))
+    assert len(lab.door.fire("read", due)["executions"]) == 1

@@ -1,26 +1,36 @@
-"""The emulator drops an event for a bus in another region, and delivers to any state machine; AWS asks the role.
+"""The emulator drops an event for a bus in another region, and delivers to any target; AWS asks role or resource.
 
 A rule's or schedule's target is reached as its role, if that may: `events:PutEvents` for a bus, here in whichever
-region, `states:StartExecution` for a state machine. What cannot be delivered goes to the target's dead-letter queue.
-A forwarded event keeps its account, region, id and time.
+region, `states:StartExecution` for a state machine. A queue, topic or function has to let EventBridge in by its own
+policy, and its key by the key's. What cannot be delivered goes to the target's dead-letter queue, a schedule's input
+as its role and an event as the queue's policy may. A forwarded event keeps its account, region, id and time.
 
-Source: EventBridge User Guide, "Sending and receiving events between AWS Regions" and "Using dead-letter queues";
-EventBridge Scheduler User Guide, "Confused deputy prevention".
+Source: EventBridge User Guide, "Sending and receiving events between AWS Regions", "Using resource-based policies"
+and "Using dead-letter queues"; EventBridge Scheduler User Guide, "Confused deputy prevention", "Configuring a
+dead-letter queue" and "Encryption at rest"; SNS Developer Guide, "Key management".
 """
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import eventbridge
+from ministack.services import eventbridge, kms, lambda_svc, sns, sqs
 
-from pgdrill.lab.bends import roles, schedules
+from pgdrill.lab.bends import key_use, roles, schedules
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.service import Rds
 
 log = logging.getLogger(__name__)
+EVENTS, SCHEDULER = "events.amazonaws.com", "scheduler.amazonaws.com"
+# Targets that let EventBridge in by their own policy: what it does there, and where the policy is.
+WITHIN_POLICY: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "lambda": ("lambda:InvokeFunction", lambda_svc.function_policy_for_arn),
+    "sns": ("sns:Publish", sns.topic_policy_for_arn),
+    "sqs": ("sqs:SendMessage", sqs.queue_policy_for_arn),
+}
 # The rules that an event went through, with their regions; the emulator's own path does not tell regions apart.
 HOPS = "_Hops"
 
@@ -44,9 +54,7 @@ def _as_the_role(original: Function) -> Function:
             return
         bus = spec.service == "events" and spec.resource.startswith("event-bus/")
         try:
-            if bus or spec.service == "states":
-                action = "events:PutEvents" if bus else "states:StartExecution"
-                _ask(target, rule, action)
+            _ask(spec, target, rule)
             if bus and spec.region != get_region():
                 _forward(spec, event, rule)
             else:
@@ -55,21 +63,58 @@ def _as_the_role(original: Function) -> Function:
             log.warning("not delivered to %s: %s", target["Arn"], error)
             if outcome := schedules.fired.get():
                 outcome.undelivered = str(error)
-            _set_aside(target, event, view)
+            _set_aside(target, event, rule, view)
 
     return invoke_target
 
 
-def _ask(target: dict[str, Any], rule: dict[str, Any], action: str) -> None:
-    service, source = "events.amazonaws.com", rule["Arn"]
-    if "ScheduleExpression" in rule and "Target" in rule:
-        # Scheduler takes a role for the schedule's group, whose ARN is what a trust policy can name.
-        service = "scheduler.amazonaws.com"
-        source = source.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
-    if "RoleArn" in target:
-        roles.check(target["RoleArn"], service, action, target["Arn"], source=source)
-    elif action.startswith("states:"):
-        raise _Undeliverable("a state machine is started with a role, and the target has none")
+def _scheduled(rule: dict[str, Any]) -> bool:
+    return "ScheduleExpression" in rule and "Target" in rule
+
+
+def _ask(spec: Any, target: dict[str, Any], rule: dict[str, Any]) -> None:
+    """See that the target may be reached: by its role if that is what its service asks for, else by its own policy."""
+    if spec.service in {"states", "events"}:
+        action = "states:StartExecution" if spec.service == "states" else "events:PutEvents"
+        _ask_role(target, rule, action)
+    elif not _scheduled(rule) and spec.service in WITHIN_POLICY:
+        _ask_resource(target["Arn"], rule["Arn"])
+
+
+def _ask_role(target: dict[str, Any], rule: dict[str, Any], action: str) -> None:
+    if "RoleArn" not in target:
+        if action.startswith("states:"):
+            raise _Undeliverable("a state machine is started with a role, and the target has none")
+        return
+    if not _scheduled(rule):
+        roles.check(target["RoleArn"], EVENTS, action, target["Arn"], source=rule["Arn"])
+        return
+    if key := rule.get("KmsKeyArn"):
+        context = {"kms:EncryptionContext:aws:scheduler:schedule:arn": rule["Arn"]}
+        roles.check(target["RoleArn"], SCHEDULER, "kms:Decrypt", key, source=_group(rule), context=context)
+    roles.check(target["RoleArn"], SCHEDULER, action, target["Arn"], source=_group(rule))
+
+
+def _group(schedule: dict[str, Any]) -> str:
+    """Scheduler takes a role for the schedule's group, whose ARN is what a trust policy can name."""
+    arn: str = schedule["Arn"]
+    return arn.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
+
+
+def _ask_resource(arn: str, source: str) -> None:
+    """See that a queue, topic or function lets EventBridge in by its own policy, and its key by that of the key."""
+    service = arn.split(":")[2]
+    action, policy_of = WITHIN_POLICY[service]
+    policy = policy_of(arn)
+    roles.check_service(EVENTS, action, arn, source=source, policy=policy[0] if policy else None)
+    if key := key_use.message_key(service, arn):
+        found = kms._resolve_key(key)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
+        if found is None:
+            raise _Undeliverable("the key of the target is not there")
+        policy = kms.key_policy_for_arn(found["Arn"])
+        for use in key_use.SENDS:
+            # EventBridge tells a key nothing of whom it comes for.
+            roles.check_service(EVENTS, use, found["Arn"], source="", policy=policy[0] if policy else None)
 
 
 def _forward(spec: Any, event: dict[str, Any], rule: dict[str, Any]) -> None:
@@ -88,8 +133,20 @@ def _forward(spec: Any, event: dict[str, Any], rule: dict[str, Any]) -> None:
         eventbridge._dispatch_event(forwarded)  # type: ignore[no-untyped-call] # noqa: SLF001
 
 
-def _set_aside(target: dict[str, Any], event: dict[str, Any], view: Any) -> None:
+def _set_aside(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any) -> None:
+    """Put what was not delivered into the dead-letter queue: an event, or a schedule's input; as that may be."""
     queue = (target.get("DeadLetterConfig") or {}).get("Arn")
-    if queue:
-        view = view or eventbridge._pattern_event_view(event)  # type: ignore[no-untyped-call] # noqa: SLF001
-        eventbridge._dispatch_to_sqs(parse_arn(queue), json.dumps(view.event_with_detail()))  # type: ignore[no-untyped-call] # noqa: SLF001
+    if not queue:
+        return
+    try:
+        if _scheduled(rule):
+            roles.check(target["RoleArn"], SCHEDULER, "sqs:SendMessage", queue, source=_group(rule))
+            body = target.get("Input") or "{}"
+        else:
+            _ask_resource(queue, rule["Arn"])
+            view = view or eventbridge._pattern_event_view(event)  # type: ignore[no-untyped-call] # noqa: SLF001
+            body = json.dumps(view.event_with_detail())
+    except (_Undeliverable, roles.NotAllowed) as error:
+        log.warning("not set aside in %s: %s", queue, error)
+        return
+    eventbridge._dispatch_to_sqs(parse_arn(queue), body)  # type: ignore[no-untyped-call] # noqa: SLF001

@@ -1,10 +1,10 @@
-"""The emulator asks nobody for the key of an object or a secret; AWS asks the caller, through S3 or Secrets Manager.
+"""The emulator asks nobody for the key of an object, secret, queue or topic; AWS asks the caller, through the service.
 
-Reading takes `kms:Decrypt` and writing an object `kms:GenerateDataKey`, on the customer-managed key of the bucket or
-the secret, with `kms:ViaService`.
+Reading takes `kms:Decrypt`, writing an object `kms:GenerateDataKey`, sending a message both, on the customer-managed
+key of the bucket, secret, queue or topic, with `kms:ViaService`.
 
 Source: S3 User Guide, "Using server-side encryption with AWS KMS keys"; Secrets Manager User Guide, "Secret
-encryption and decryption"; KMS Developer Guide, "kms:ViaService".
+encryption and decryption"; SQS and SNS Developer Guides, "Key management"; KMS Developer Guide, "kms:ViaService".
 """
 
 from typing import Any
@@ -12,16 +12,20 @@ from xml.etree import ElementTree as ET
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, request_scope
-from ministack.services import kms, s3, secretsmanager
+from ministack.services import kms, s3, secretsmanager, sns, sqs
 
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.service import Rds
 
+SENDS = ("kms:GenerateDataKey", "kms:Decrypt")
 KEY_ACTIONS = {
-    "s3:GetObject": "kms:Decrypt",
-    "s3:GetObjectVersion": "kms:Decrypt",
-    "s3:PutObject": "kms:GenerateDataKey",
-    "secretsmanager:GetSecretValue": "kms:Decrypt",
+    "s3:GetObject": ("kms:Decrypt",),
+    "s3:GetObjectVersion": ("kms:Decrypt",),
+    "s3:PutObject": ("kms:GenerateDataKey",),
+    "secretsmanager:GetSecretValue": ("kms:Decrypt",),
+    "sns:Publish": SENDS,
+    "sqs:ReceiveMessage": ("kms:Decrypt",),
+    "sqs:SendMessage": SENDS,
 }
 
 
@@ -50,26 +54,57 @@ def _and_the_key(original: Function) -> Function:
             resource_arn=resource_arn,
             service_context=service_context,
         )
-        action = KEY_ACTIONS.get(iam_action)
-        found = _key(service, resource_arn, region) if action and not denied else None
+        actions = KEY_ACTIONS.get(iam_action, ())
+        found = _key(service, resource_arn, region) if actions and not denied else None
         if found is None:
             return denied
         key, where = found
         keys = {"kms:ViaService": f"{service}.{where}.amazonaws.com", "kms:CallerAccount": get_account_id()}
         with request_scope(get_account_id(), where):
-            return original(access_key_id, action, "kms", where, resource_arn=key, service_context=keys)
+            for action in actions:
+                if denied := original(
+                    access_key_id, action, "kms", where, resource_arn=key, service_context=keys
+                ):
+                    return denied
+        return None
 
     return enforce
 
 
 def _key(service: str, resource: str, region: str) -> tuple[str, str] | None:
-    """Return the ARN of the customer-managed key of a bucket or secret, and its region; None where there is none."""
+    """Return the ARN of the customer-managed key of what is asked for, and its region; None where there is none."""
     if service == "s3":
         bucket = resource.removeprefix("arn:aws:s3:::").partition("/")[0]
         key, where = _bucket_key(bucket), s3.bucket_region(bucket) or region
     else:
-        _, secret = secretsmanager._resolve(resource)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
-        key, where = (secret or {}).get("KmsKeyId"), region
+        key, where = message_key(service, resource) or _secret_key(service, resource), region
+    return _customer_managed(key, where)
+
+
+def bucket_key(bucket: str, region: str) -> str | None:
+    """Return the ARN of a bucket's customer-managed key; None where it has none."""
+    found = _customer_managed(_bucket_key(bucket), region)
+    return found[0] if found else None
+
+
+def message_key(service: str, resource: str) -> str | None:
+    """Return the key of a queue or topic, as it was given; None where it has none."""
+    found: Any = None
+    if service == "sqs":
+        found = sqs._queue_by_arn(resource)  # noqa: SLF001 # as its own services do
+    elif service == "sns":
+        found = sns._topic_by_arn_any_scope(resource)  # noqa: SLF001
+    return (found or {}).get("attributes", {}).get("KmsMasterKeyId") or None
+
+
+def _secret_key(service: str, resource: str) -> str | None:
+    if service != "secretsmanager":
+        return None
+    _, secret = secretsmanager._resolve(resource)  # type: ignore[no-untyped-call] # noqa: SLF001
+    return (secret or {}).get("KmsKeyId")
+
+
+def _customer_managed(key: str | None, where: str) -> tuple[str, str] | None:
     if not key or key.rpartition(":")[2].startswith("alias/aws/"):
         return None
     with request_scope(get_account_id(), where):

@@ -69,7 +69,7 @@ def check_service(service: str, action: str, resource: str, *, source: str, poli
     if not app.AUTH:
         return
     account = get_account_id()
-    keys = {"aws:sourcearn": source, "aws:sourceaccount": account, "aws:sourceowner": account}
+    keys = {"aws:sourcearn": source, "aws:sourceaccount": account}
     context = iam_evaluator.EvalContext(
         principal_arn="*",  # as its own services have it: no principal of the account
         principal_type="Service",
