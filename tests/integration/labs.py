@@ -21,22 +21,24 @@ ROWS = 3_000
 
 
 @contextmanager
-def deployed(settings: dict[str, Any] | None = None) -> Iterator[Lab]:
+def deployed(settings: dict[str, Any] | None = None, *, rows: int = ROWS, **of_the_lab: Any) -> Iterator[Lab]:
     """Deploy into a lab that enforces policies; its environment is this process's meanwhile.
+
+    `of_the_lab` are settings of the lab itself.
 
     No schedule fires by itself: tests start what they look at.
     """
     directory = postgres.scratch("pgdrill-integration-")
     lab = Lab(directory / "lab")
     try:
-        lab.up(Settings(auth=True))
+        lab.up(Settings(auth=True, **of_the_lab))
         lab.door.hold_schedules()
         deploy(lab, settings)
         plan = Plan.load(lab.directory / PLAN)
         clock = Clock(now=datetime.now(UTC), remaining=lambda: 600.0, budget=600.0)
         for database in plan.databases:
             if database.origin == "created":
-                production.furnish(lab, database, clock, ROWS)
+                production.furnish(lab, database, clock, rows)
         with pytest.MonkeyPatch.context() as environment:
             environment.delenv("AWS_PROFILE", raising=False)
             for name, value in lab.environment.items():
