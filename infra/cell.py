@@ -14,6 +14,7 @@ from machines import Machines
 from pgdrill.plan import Plan
 from policies import Document, Scope, trust
 from queues import DeadLetters
+from quotas import raise_quota
 from roles import Role
 from schedules import Schedules, planned
 from settings import Settings
@@ -73,6 +74,8 @@ class Cell(pulumi.ComponentResource):
             opts=self._inside,
         )
         self._between(bus, other, machines, dead_letters)
+        if settings.raise_quota:
+            raise_quota(name, settings, names, primary=primary, opts=self._inside)
         schedules = self._schedules(machines, dead_letters, primary=primary)
         if primary:
             self._role(

@@ -80,6 +80,10 @@ ACTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "aws:scheduler/scheduleGroup:ScheduleGroup": (
         "scheduler", ("CreateScheduleGroup", "DeleteScheduleGroup", "GetScheduleGroup", *_TAGS),
     ),
+    "aws:servicequotas/serviceQuota:ServiceQuota": (
+        "servicequotas",
+        ("GetServiceQuota", "ListRequestedServiceQuotaChangeHistoryByQuota", "RequestServiceQuotaIncrease"),
+    ),
     "aws:sfn/stateMachine:StateMachine": (
         "states",
         ("CreateStateMachine", "DeleteStateMachine", "DescribeStateMachine", "ListStateMachineVersions",
@@ -154,10 +158,13 @@ WIDE = {
     "Look": "lists have no resource",
     "Make": "what is made has no id yet; it must carry the deployment's tag",
     "LookAtLogs": "logs:DescribeLogGroups lists those of an account",
+    "Quotas": "Service Quotas knows a resource for a request alone",
     "Subscriptions": "SNS knows no resource for a subscription that is there",
 }
 _WITHOUT_RESOURCE = {
     "logs:DescribeLogGroups": "LookAtLogs",
+    "servicequotas:GetServiceQuota": "Quotas",
+    "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota": "Quotas",
     "sns:GetSubscriptionAttributes": "Subscriptions",
     "sns:SetSubscriptionAttributes": "Subscriptions",
     "sns:Unsubscribe": "Subscriptions",
@@ -175,7 +182,9 @@ def policies(cells: tuple[Names, Names], secrets: Iterable[str] = ()) -> dict[st
     """
     return {
         "network-and-keys": document(*_by_tag(cells)),
-        "storage-and-databases": document(*_of(cells, "s3", "rds", "sqs", "sns"), *_objects(cells)),
+        "storage-and-databases": document(
+            *_of(cells, "s3", "rds", "servicequotas", "sqs", "sns"), *_objects(cells)
+        ),
         "functions-and-roles": document(
             *_of(cells, "lambda", "states", "scheduler", "events", "logs"),
             *_roles(cells),
@@ -219,6 +228,7 @@ def _arns(service: str, names: Names) -> list[str]:
         ],
         "rds": [f"{kind}:{stem}-*" for kind in ("db", "pg", "subgrp", "snapshot")] + ["og:default:postgres-*"],
         "scheduler": [f"schedule/{stem}/*", f"schedule-group/{stem}"],
+        "servicequotas": ["rds/L-272F1212"],
         "sns": [f"{stem}-*"],
         "sqs": [f"{stem}-*"],
         "states": [f"stateMachine:{stem}-*"],

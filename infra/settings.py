@@ -120,6 +120,8 @@ class Settings(Section):
     """Object Lock on evidence and deletion protection on a created database; neither can be taken back at once"""
     replicate_automated_backups: bool = False
     """RDS also replicates a created database's automated backups to the DR region, for `points.pitr`"""
+    raise_quota: bool = True
+    """ask AWS for as many manual snapshots in each region as the plan keeps, where the default is too few"""
     operators: tuple[RoleArn, ...] = ()
     """who may recover by hand: besides the functions, these may derive passwords and sign evidence"""
     platform: Literal["linux_aarch64", "host"] = "linux_aarch64"

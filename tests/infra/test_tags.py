@@ -18,6 +18,7 @@ UNTAGGABLE = {
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": PART,
     "aws:s3/bucketVersioning:BucketVersioning": PART,
     "aws:scheduler/schedule:Schedule": "its group is tagged; Scheduler tags groups alone",
+    "aws:servicequotas/serviceQuota:ServiceQuota": "a limit of the account, not a thing",
     "aws:sns/topicPolicy:TopicPolicy": PART,
     "aws:sqs/queuePolicy:QueuePolicy": PART,
 }

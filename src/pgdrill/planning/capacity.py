@@ -38,8 +38,7 @@ def _quota(
     )
     if full is None:
         return
-    # One more where days are thinned: the day of the deployment begins with another slot than the others.
-    needed = databases * (slots.most_wanted(points, kept) + (kept.daily_after is not None))
+    needed = snapshots(points, kept, databases)
     daily = databases * -(-kept.keep // DAY)
     there = f" beside {others} other{'s' if others > 1 else ''}" if others else ""
     remedy = f"raise the quota {QUOTA_CODE} in {region} to {needed + others} or more"
@@ -56,6 +55,14 @@ def _quota(
         remedy=remedy,
         day=full.date(),
     )
+
+
+def snapshots(points: Points, kept: Points | Copies, databases: int) -> int:
+    """Return how many manual snapshots there are at most in a region, all databases together.
+
+    One more of each where days are thinned: the day of the deployment begins with another slot than the others.
+    """
+    return databases * (slots.most_wanted(points, kept) + (kept.daily_after is not None))
 
 
 def runs_out(
