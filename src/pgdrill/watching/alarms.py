@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
-from pgdrill.plan import DatabasePlan, Plan
+from pgdrill.messages import Kind
+from pgdrill.plan import Copies, Cost, DatabasePlan, DrillPlan, Exports, Notify, Objectives, Points, Stack
 from pgdrill.watching.texts import TEXTS, Text
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -44,11 +45,45 @@ class Where(StrEnum):
     DR = "dr"
 
 
+class Somewhere(Protocol):
+    """A region of a plan or of settings."""
+
+    @property
+    def region(self) -> str: ...
+
+
+class Watchable(Protocol):
+    """What of a plan alarms depend on; the settings of a deployment have it too, before there is a plan."""
+
+    @property
+    def stack(self) -> Stack: ...
+    @property
+    def primary(self) -> Somewhere: ...
+    @property
+    def dr(self) -> Somewhere: ...
+    @property
+    def objectives(self) -> Objectives: ...
+    @property
+    def points(self) -> Points: ...
+    @property
+    def copies(self) -> Copies: ...
+    @property
+    def exports(self) -> Exports: ...
+    @property
+    def databases(self) -> tuple[DatabasePlan, ...]: ...
+    @property
+    def drill(self) -> DrillPlan: ...
+    @property
+    def notify(self) -> Notify: ...
+    @property
+    def cost(self) -> Cost: ...
+
+
 @dataclass(frozen=True)
 class Subject:
     """What one alarm is for. `name` is the database's, function's or machine's, "" for the cell; `timeout` seconds."""
 
-    plan: Plan
+    plan: Watchable
     region: str
     name: str = ""
     timeout: int = 0
@@ -59,7 +94,7 @@ class Subject:
 
     @property
     def database(self) -> DatabasePlan:
-        return self.plan.database(self.name)
+        return next(one for one in self.plan.databases if one.name == self.name)
 
 
 Threshold = Callable[[Subject], float]
@@ -99,6 +134,11 @@ class Alarm:
         return {"Suffix": subject.plan.stack.suffix} | by_database | by_region
 
     @property
+    def topic(self) -> Kind:
+        """Return the topic that is told."""
+        return Kind.DRILLS if self.name.startswith(("drill", "recovery", "reaper")) else Kind.BACKUPS
+
+    @property
     def text(self) -> Text:
         return TEXTS[self.name]
 
@@ -107,13 +147,13 @@ class Alarm:
         """Tell whether the watch publishes what it looks at, every five minutes."""
         return self.namespace == NAMESPACE
 
-    def length(self, plan: Plan) -> timedelta:
+    def length(self, plan: Watchable) -> timedelta:
         return self.period or plan.notify.period
 
-    def points(self, plan: Plan) -> int:
+    def points(self, plan: Watchable) -> int:
         return self.datapoints or (1 if self.at_once else plan.notify.datapoints)
 
-    def steps(self, plan: Plan) -> dict[str, timedelta]:
+    def steps(self, plan: Watchable) -> dict[str, timedelta]:
         """Return what passes between the moment that counts and the notification, at most, in its order."""
         length, points = self.length(plan), self.points(plan)
         steps = {"allowed": self.allowance}
@@ -133,7 +173,7 @@ class Alarm:
         steps["delivery"] = MINUTE
         return {name: step for name, step in steps.items() if step}
 
-    def told_after(self, plan: Plan) -> timedelta:
+    def told_after(self, plan: Watchable) -> timedelta:
         return sum(self.steps(plan).values(), timedelta(0))
 
     def description(self, subject: Subject) -> str:
@@ -182,7 +222,7 @@ CANARY = 15 * MINUTE
 TRIES = 6
 
 
-def seconds(of: Callable[[Plan], timedelta]) -> Threshold:
+def seconds(of: Callable[[Watchable], timedelta]) -> Threshold:
     return lambda subject: of(subject.plan).total_seconds()
 
 
@@ -210,7 +250,7 @@ def two_rounds_of_points(subject: Subject) -> float:
     return len(plan.databases) * (plan.copies.late_after / plan.points.every + 1)
 
 
-def exporting(plan: Plan) -> timedelta:
+def exporting(plan: Watchable) -> timedelta:
     return (DAY if plan.exports.schedule == "daily" else plan.points.every) + EXPORTING
 
 
@@ -493,7 +533,7 @@ BY_NAME = {alarm.name: alarm for alarm in ALARMS}
 
 
 def of_cell(
-    plan: Plan, region: str, functions: dict[str, int], machines: tuple[str, ...]
+    plan: Watchable, region: str, functions: dict[str, int], machines: tuple[str, ...]
 ) -> Iterator[tuple[Alarm, Subject]]:
     """Yield every alarm of a cell with what it is for. `functions` are timeouts in seconds, by name."""
     subjects = {
@@ -556,7 +596,7 @@ UNRECOVERABLE = {
 UNKNOWN = ("key-unusable", "watch-silent")
 
 
-def recoverable(plan: Plan, region: str, named: Callable[[str, str], str]) -> list[tuple[str, str]]:
+def recoverable(plan: Watchable, region: str, named: Callable[[str, str], str]) -> list[tuple[str, str]]:
     """Return the composite alarms that say whether a cell could recover, in ALARM where it could not; the last says it.
 
     A list of (name, rule), in the order in which they can be made. `named` tells an alarm's name by kind and database.

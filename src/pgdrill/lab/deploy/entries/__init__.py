@@ -1,6 +1,7 @@
 """Every type of resource that the lab can make, as tuples that can be read."""
 
 from pgdrill.lab.deploy.entries import (
+    alarms,
     buckets,
     databases,
     events,
@@ -33,5 +34,6 @@ ALL: tuple[Entry, ...] = (
     *events.ENTRIES,
     *queues.ENTRIES,
     *topics.ENTRIES,
+    *alarms.ENTRIES,
 )
 BY_TYPE = {entry.type: entry for entry in ALL}
