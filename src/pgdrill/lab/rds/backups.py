@@ -6,18 +6,16 @@ AWS archives every five minutes, the lab as often as its settings say, so that m
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psycopg
 
 from pgdrill.errors import Broken
-from pgdrill.lab.rds import listing, snapshots
+from pgdrill.lab.rds import snapshots
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.records import Instance, Retained, Snapshot
 from pgdrill.lab.rds.state import Gone, State
-from pgdrill.lab.rds.wire import RdsError, Request, Result
 
 log = logging.getLogger(__name__)
 
@@ -184,56 +182,6 @@ def _take_and_return(state: State, instance: Instance) -> None:
         state.enter(instance, "available")
 
 
-# -------------------------------------------------------------------- actions
-
-
-def describe(state: State, region: str, request: Request) -> Result:
-    """DescribeDBInstanceAutomatedBackups: of instances that are, and of those retained."""
-    chosen = [*(instance for instance in state.instances.all(region) if instance.backed_up)]
-    chosen += [retained.source for retained in state.retained.all(region)]
-    given: dict[str, Callable[[Instance], str]] = {
-        "DbiResourceId": lambda source: source.resource_id,
-        "DBInstanceIdentifier": lambda source: source.identifier,
-        "DBInstanceAutomatedBackupsArn": lambda source: arn(state, source),
-    }
-    for name, read in given.items():
-        if wanted := request.get(name):
-            chosen = [source for source in chosen if read(source).lower() == wanted.lower()]
-    if not chosen and (request.get("DbiResourceId") or request.get("DBInstanceAutomatedBackupsArn")):
-        raise _not_found(request)
-    chosen = listing.filtered(
-        request,
-        chosen,
-        {
-            "status": lambda source: _status(state, source),
-            "db-instance-id": lambda source: source.identifier,
-            "dbi-resource-id": lambda source: source.resource_id,
-        },
-    )
-    return listing.page(request, "DBInstanceAutomatedBackups", chosen, lambda source: shown(state, source))
-
-
-def delete(state: State, region: str, request: Request) -> Result:
-    """DeleteDBInstanceAutomatedBackup: of a deleted instance, all of it."""
-    retained = find_retained(
-        state, region, request.get("DbiResourceId"), request.get("DBInstanceAutomatedBackupsArn")
-    )
-    if retained is None:
-        if any(
-            instance.resource_id.lower() == str(request.get("DbiResourceId")).lower()
-            for instance in state.instances.all(region)
-        ):
-            raise RdsError(
-                "InvalidDBInstanceAutomatedBackupState",
-                "The automated backup can't be deleted because its DB instance exists.",
-            )
-        raise _not_found(request)
-    answer = shown(state, retained.source) | {"Status": "deleting"}
-    drop(state, retained.source)
-    state.retained.remove(retained)
-    return {"DBInstanceAutomatedBackup": answer}
-
-
 def find_retained(
     state: State, region: str, resource_id: str | None, backup_arn: str | None
 ) -> Retained | None:
@@ -255,40 +203,3 @@ def drop(state: State, instance: Instance) -> None:
 def arn(state: State, instance: Instance) -> str:
     name = instance.resource_id.removeprefix("db-").lower()
     return f"arn:aws:rds:{instance.region}:{state.account}:auto-backup:ab-{name}"
-
-
-def _status(state: State, source: Instance) -> str:
-    if state.retained.get(source.region, source.resource_id):
-        return "retained"
-    return "active" if bases(state, source) else "creating"
-
-
-def _not_found(request: Request) -> RdsError:
-    name = request.get("DbiResourceId") or request.get("DBInstanceAutomatedBackupsArn")
-    return RdsError("DBInstanceAutomatedBackupNotFound", f"DB instance automated backup {name} not found.")
-
-
-def shown(state: State, source: Instance) -> Result:
-    configuration = source.configuration
-    restorable = window(state, source)
-    return {
-        "DBInstanceArn": state.arn("db", source),
-        "DbiResourceId": source.resource_id,
-        "DBInstanceIdentifier": source.identifier,
-        "Region": source.region,
-        "RestoreWindow": dict(zip(("EarliestTime", "LatestTime"), restorable, strict=True)) if restorable else {},
-        "Status": _status(state, source),
-        "Port": source.port,
-        "InstanceCreateTime": source.created_at,
-        "Encrypted": configuration.StorageEncrypted,
-        "DBInstanceAutomatedBackupsArn": arn(state, source),
-        "TagList": listing.shown_tags(source.tags),
-        **{
-            name: getattr(configuration, name)
-            for name in (
-                "AllocatedStorage", "AvailabilityZone", "MasterUsername", "Engine", "EngineVersion", "LicenseModel",
-                "Iops", "StorageThroughput", "StorageType", "OptionGroupName", "KmsKeyId", "BackupRetentionPeriod",
-                "PreferredBackupWindow", "BackupTarget", "DedicatedLogVolume", "IAMDatabaseAuthenticationEnabled",
-            )
-        },
-    }  # fmt: skip

@@ -20,6 +20,7 @@ def load(state: State) -> None:
         state.instances,
         state.snapshots,
         state.retained,
+        state.replicated,
         state.exports,
         state.subnet_groups,
         state.parameter_groups,

@@ -130,6 +130,15 @@ class Retained(Record):
     source: Instance
 
 
+class Replicated(Record):
+    """Automated backups of an instance of another region; `identifier` is its resource id, `source` as it was."""
+
+    source: Instance
+    kms_key: str | None
+    retention: int
+    stopped: bool = False
+
+
 class SubnetGroup(Record):
     description: str
     subnets: tuple[str, ...]

@@ -7,7 +7,7 @@ one, the tags and the backup retention are the source's. That is AWS's behaviour
 from datetime import datetime
 
 from pgdrill.lab.cluster import Cluster
-from pgdrill.lab.rds import backups, configure, first_reads, instances, listing, wire
+from pgdrill.lab.rds import automated_backups, backups, configure, first_reads, instances, listing, wire
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.records import Configuration, Instance, Snapshot
 from pgdrill.lab.rds.state import State
@@ -86,6 +86,10 @@ def _source(state: State, region: str, request: Request) -> Instance:
         if instance.resource_id == resource_id or backups.arn(state, instance) == backup:
             return instance
     retained = backups.find_retained(state, region, resource_id, backup)
+    if retained is None and backup and automated_backups.find(state, region, resource_id, backup):
+        raise RdsError(
+            "InvalidRestoreFault", f"The lab keeps the record of {backup} alone and restores nothing from it."
+        )
     if retained is None and backup:
         raise RdsError(
             "DBInstanceAutomatedBackupNotFound", f"DB instance automated backup {backup} not found."

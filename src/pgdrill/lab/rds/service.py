@@ -17,6 +17,7 @@ from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.rds import (
     account,
     authorization,
+    automated_backups,
     backups,
     changes,
     copies,
@@ -51,13 +52,13 @@ OPERATIONS: dict[str, Operation] = {
     "CreateDBSnapshot": snapshots.create,
     "CreateDBSubnetGroup": subnet_groups.create,
     "DeleteDBInstance": instances.delete,
-    "DeleteDBInstanceAutomatedBackup": backups.delete,
+    "DeleteDBInstanceAutomatedBackup": automated_backups.delete,
     "DeleteDBParameterGroup": parameter_groups.delete,
     "DeleteDBSnapshot": snapshots.delete,
     "DeleteDBSubnetGroup": subnet_groups.delete,
     "DescribeAccountAttributes": account.attributes,
     "DescribeDBEngineVersions": account.engine_versions,
-    "DescribeDBInstanceAutomatedBackups": backups.describe,
+    "DescribeDBInstanceAutomatedBackups": automated_backups.describe,
     "DescribeDBInstances": instances.describe,
     "DescribeDBParameterGroups": parameter_groups.describe,
     "DescribeDBParameters": parameter_groups.describe_parameters,
@@ -74,8 +75,10 @@ OPERATIONS: dict[str, Operation] = {
     "RestoreDBInstanceFromDBSnapshot": restores.from_snapshot,
     "RestoreDBInstanceToPointInTime": restores.to_point_in_time,
     "StartDBInstance": changes.start,
+    "StartDBInstanceAutomatedBackupsReplication": automated_backups.replicate,
     "StartExportTask": exports.start,
     "StopDBInstance": changes.stop,
+    "StopDBInstanceAutomatedBackupsReplication": automated_backups.stop,
 }
 
 

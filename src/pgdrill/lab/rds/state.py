@@ -26,6 +26,7 @@ from pgdrill.lab.rds.records import (
     Instance,
     ParameterGroup,
     Record,
+    Replicated,
     Retained,
     Snapshot,
     SubnetGroup,
@@ -102,6 +103,7 @@ class State:
         self.instances = Table(records / "instances", Instance)
         self.snapshots = Table(records / "snapshots", Snapshot)
         self.retained = Table(records / "retained", Retained)
+        self.replicated = Table(records / "replicated", Replicated)
         self.exports = Table(records / "exports", Export)
         self.subnet_groups = Table(records / "subnet-groups", SubnetGroup)
         self.parameter_groups = Table(records / "parameter-groups", ParameterGroup)
