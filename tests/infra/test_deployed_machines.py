@@ -1,0 +1,69 @@
+"""State machines as they are deployed: whole definitions, published versions, everything under the cell's key."""
+
+import json
+import re
+
+import pytest
+
+from functions import of_cell
+from machines import NONE, PUBLISH, invoked
+from machines import of_cell as machines_of
+from tests.infra.program import ACCOUNT, Run
+from tests.infra.roles import AWAY, HOME
+
+MACHINE, LOGS = "aws:sfn/stateMachine:StateMachine", "aws:cloudwatch/logGroup:LogGroup"
+CELLS = {"primary": HOME, "dr": AWAY}
+EACH = [
+    pytest.param(cell, machine, id=f"{cell}-{machine}")
+    for cell in CELLS
+    for machine in machines_of(primary=cell == "primary")
+]
+
+
+@pytest.mark.parametrize(("cell", "machine"), EACH)
+def test_a_definition_is_whole_and_names_published_versions(whole: Run, cell: str, machine: str) -> None:
+    text = whole.one(MACHINE, f"{cell}-{machine}-machine").inputs["definition"]
+    assert "${" not in text
+    assert json.loads(text)["QueryLanguage"] == "JSONata"
+    named = set(re.findall(r"arn:aws:lambda:[^\"']+", text))
+    there = {function.name for function in of_cell(primary=cell == "primary")}
+    assert named == {
+        f"arn:aws:lambda:{CELLS[cell]}:{ACCOUNT}:function:pgdrill-test-{name}:1"
+        for name in invoked(machine)
+        if name in there
+    }
+
+
+def test_a_cell_without_a_function_says_so_where_the_definition_looks(whole: Run) -> None:
+    assert f"'{NONE}'" in json.dumps(json.loads(whole.one(MACHINE, "dr-drill-machine").inputs["definition"]))
+    for cell in CELLS:
+        for machine in machines_of(primary=cell == "primary"):
+            missing = set(invoked(machine)) - {one.name for one in of_cell(primary=cell == "primary")}
+            assert missing == ({"confront"} if (cell, machine) == ("dr", "drill") else set())
+
+
+@pytest.mark.parametrize(("cell", "machine"), EACH)
+def test_history_and_log_are_under_the_cells_key_and_hold_no_payload(
+    whole: Run, cell: str, machine: str
+) -> None:
+    made = whole.one(MACHINE, f"{cell}-{machine}-machine").inputs
+    key = whole.one("aws:kms/key:Key", f"{cell}-storage").outputs["arn"]
+    assert (made["type"], made["name"]) == ("STANDARD", f"pgdrill-test-{machine}")
+    assert made["encryptionConfiguration"]["type"] == "CUSTOMER_MANAGED_KMS_KEY"
+    assert made["encryptionConfiguration"]["kmsKeyId"] == key
+    log = whole.one(LOGS, f"{cell}-{machine}-machine")
+    assert log.inputs["name"] == f"/aws/vendedlogs/states/pgdrill-test-{machine}"
+    assert log.inputs["kmsKeyId"] == key
+    assert made["loggingConfiguration"] == {
+        "level": "ERROR",
+        "includeExecutionData": False,
+        "logDestination": f"{log.outputs['arn']}:*",
+    }
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_all_but_the_one_that_publishes_start_it(whole: Run, cell: str) -> None:
+    publish = f"arn:aws:states:{CELLS[cell]}:{ACCOUNT}:stateMachine:pgdrill-test-{PUBLISH}"
+    for machine in machines_of(primary=cell == "primary"):
+        text = whole.one(MACHINE, f"{cell}-{machine}-machine").inputs["definition"]
+        assert (publish in text) == (machine != PUBLISH)
