@@ -102,7 +102,7 @@ def test_a_cell_says_whether_it_could_recover(home: Run) -> None:
 
 
 def test_many_databases_are_several_rules_of_alarms_that_are_there() -> None:
-    databases = [{"name": f"d{n}", "instance": f"i{n}", "secret": "s"} for n in range(40)]
+    databases = [{"name": f"d{n}", "instance": f"i{n}", "secret": "s"} for n in range(34)]
     network = {"vpc": "v", "subnets": ["a", "b"], "security_group": "g"}
     many = deploy(HOME, SETTINGS | {"database": databases, "primary": {"network": network}})
     rules = [one.inputs["alarmRule"] for one in many.of(COMPOSITE)]
