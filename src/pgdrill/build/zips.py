@@ -1,10 +1,13 @@
 """Makes the zip that a function runs from, byte for byte the same from the same checkout and lock.
 
-Writes one file into the directory given, and wheels into pgdrill's cache folder.
+Writes one file into the directory given, and into pgdrill's cache folder what others' packages are packed to: packing
+them takes most of the time, and they change with the lock alone.
 """
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 from zlib import crc32
@@ -39,22 +42,40 @@ def build(
     """
     if which not in set(Which):
         raise NotRunnable(f"there is no zip {which!r}", hint=f"ask for one of: {', '.join(Which)}")
-    held = dict(_theirs(platform, Which(which), lock)) | dict(_ours()) | {BUNDLE_NAME: _bundle(ca_bundle)}
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"pgdrill-{which}-{platform}.zip"
-    if _holds(path, held):
-        return path
-    # Whoever reads the old one while this is written reads it to its end.
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    with ZipFile(unfinished, "w", ZIP_DEFLATED) as archive:
-        for name in sorted(held):
-            archive.writestr(_entry(name), held[name])
-    return unfinished.replace(path)
+    theirs = _sorted(_theirs(platform, Which(which), lock))
+    ours = _sorted([*_ours(), (BUNDLE_NAME, _bundle(ca_bundle))])
+    name = f"pgdrill-{which}-{platform}.zip"
+    begun = None
+    with suppress(OSError):  # where there is no place for it, all is packed anew
+        begun = _packed(distributions.cache() / "packed" / name, theirs)
+    return _packed(directory / name, theirs | ours, begun=begun)
 
 
 def covers(region: str) -> bool:
     """Tell whether the authorities that are shipped sign for databases of this region."""
     return f"\n# Amazon RDS {region} Root CA " in BUNDLE.read_text(encoding="ascii")
+
+
+def _sorted(files: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
+    return dict(sorted(files))
+
+
+def _packed(path: Path, held: dict[str, bytes], *, begun: Path | None = None) -> Path:
+    """Write a zip of files in their order, unless it is there; `begun` is one that holds the first of them."""
+    if _holds(path, held):
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever reads the old one while this is written reads it to its end.
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    if begun:
+        shutil.copyfile(begun, unfinished)
+    with ZipFile(unfinished, "a", ZIP_DEFLATED) as archive:
+        there = set(archive.namelist())
+        for name, body in held.items():
+            if name not in there:
+                archive.writestr(_entry(name), body)
+    return unfinished.replace(path)
 
 
 def _entry(name: str) -> ZipInfo:
@@ -64,13 +85,13 @@ def _entry(name: str) -> ZipInfo:
 
 
 def _holds(path: Path, held: dict[str, bytes]) -> bool:
-    """Tell whether an earlier build left these very files; packing them again would take most of the time."""
+    """Tell whether an earlier build left these very files in this order."""
     try:
         with ZipFile(path) as archive:
             there = [(*_told(entry), entry.CRC) for entry in archive.infolist()]
     except (FileNotFoundError, BadZipFile):
         return False
-    return there == [(*_told(_entry(name)), crc32(held[name])) for name in sorted(held)]
+    return there == [(*_told(_entry(name)), crc32(held[name])) for name in held]
 
 
 def _told(entry: ZipInfo) -> tuple[str, tuple[int, ...], int, int, int]:
