@@ -5,7 +5,7 @@ A function has no way to reach CloudWatch, EventBridge or SNS: its reply travels
 
 from enum import StrEnum
 from itertools import accumulate
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ from pgdrill.errors import DrillError
 from pgdrill.model import Model
 
 Unit = Literal["Seconds", "Count", "Percent", "None"]
+
+# Source: SNS API reference, MessageAttributeValue, and "Amazon SNS message attributes".
+AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 # Room for the message that a reply was cut, and for the names around its three lists.
 _CUT_BYTES = 512
@@ -54,14 +57,24 @@ class Event(Model):
     detail: dict[str, str | int | float | None] = Field(default_factory=dict)
 
 
+# SQS takes ten attributes of a message that is delivered as it is; `level` and `topic` are two of them.
+MOST_ATTRIBUTES = 8
+
+
 class Message(Model):
-    """A sentence for a person, and what to look at next. `topic` is stable, for filters and runbooks."""
+    """A sentence for a person, and what to look at next. `topic` is stable, for filters and runbooks.
+
+    `attributes` are what a subscription can filter on besides level and topic: texts, and whole numbers to compare with.
+    """
 
     level: Level
     kind: Kind = Kind.BACKUPS
     topic: str
     text: str
     hint: str = ""
+    attributes: dict[AttributeName, Annotated[str, Field(min_length=1)] | int] = Field(
+        default_factory=dict, max_length=MOST_ATTRIBUTES
+    )
 
     @classmethod
     def of(

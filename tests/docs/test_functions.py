@@ -39,7 +39,7 @@ def test_every_function_stands_there() -> None:
 
 
 def test_every_metric_stands_there() -> None:
-    of_drills = {metric.name for metric in telling.judged(drilled()).metrics}
+    of_drills = {metric.name for metric in telling.judged(drilled(), "evidence").metrics}
     made = written(r'Metric\(\s*name="(\w+)"', r'_seconds\(\s*[\w.]+, "(\w+)"', r'_count\(\s*[\w.]+, "(\w+)"')
     assert named("Metrics") == made | of_drills
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pgdrill import publishing
 from pgdrill.aws import metrics, topics
 from pgdrill.cell import Cell
-from pgdrill.messages import Event, Kind, Level, Message, Metric, Reply
+from pgdrill.messages import MOST_ATTRIBUTES, Event, Kind, Level, Message, Metric, Reply
 from tests.infra import definitions
 from tests.infra.definitions import evaluate
 
@@ -55,6 +55,11 @@ REPLIES = st.builds(
             topic=NAMES,
             text=NAMES,
             hint=st.just("") | NAMES,
+            attributes=st.dictionaries(
+                st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=20),
+                NAMES | st.integers(-(10**9), 10**9),
+                max_size=MOST_ATTRIBUTES,
+            ),
         ),
         max_size=4,
     ).map(tuple),

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pgdrill.messages import Event, Level, Message, Metric, Reply
 
@@ -41,7 +42,14 @@ def test_what_does_not_fit_is_counted_and_the_most_urgent_stays() -> None:
         "topic": "reply cut",
         "text": f"{41 - len(cut.events)} of 53 metrics, messages and events were too many to be passed on",
         "hint": "all of them stand in the log of the function",
+        "attributes": {},
     }
+
+
+@pytest.mark.parametrize("attributes", [{"a b": "c"}, {"verdict": ""}, {f"a{n}": n for n in range(9)}])
+def test_an_attribute_that_sns_would_refuse_is_none(attributes: dict[str, str | int]) -> None:
+    with pytest.raises(ValidationError):
+        Message(level=Level.REPORT, topic="t", text="t", attributes=attributes)
 
 
 @given(

@@ -1,9 +1,13 @@
 """What is to be told of a drill: how long it takes while it runs, what came of it, and that it was not judged. Pure."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 from pgdrill.drills.state import Drill, Step
+from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence
+from pgdrill.evidence.wording import duration
 from pgdrill.messages import Event, Kind, Level, Message, Metric, Reply
 from pgdrill.model import Stage, Verdict
 
@@ -28,8 +32,11 @@ def waiting(drill: Drill, now: datetime) -> Reply | None:
     return Reply(metrics=(_seconds(drill.database, "RestoreSeconds", passed.total_seconds()),))
 
 
-def judged(evidence: Evidence) -> Reply:
-    """Return what came of a drill. One that proved nothing is told as loudly as its verdict is bad."""
+def judged(evidence: Evidence, bucket: str) -> Reply:
+    """Return what came of a drill. One that proved nothing is told as loudly as its verdict is bad.
+
+    `bucket` is where its evidence lies, in the region of its point.
+    """
     database, verdict = evidence.database, evidence.verdict
     measured = {
         "RtoUsable": evidence.rto.usable,
@@ -69,11 +76,42 @@ def judged(evidence: Evidence) -> Reply:
                 level=_LEVEL.get(verdict, Level.WARNING),
                 kind=Kind.DRILLS,
                 topic=f"drill {verdict.value}",
-                text=f"drill {evidence.drill} of database {database!r}: {verdict.value}: {evidence.verdict_reason}",
-                hint=f"see it with: pgdrill evidence show {evidence.drill}",
+                text="\n".join(_result(evidence)),
+                hint=f"report: {_link(evidence, bucket)}\nor: pgdrill evidence show {evidence.drill}",
+                attributes=_attributes(evidence),
             ),
         ),
     )
+
+
+def _result(evidence: Evidence) -> Iterator[str]:
+    point, rto, rpo = evidence.point, evidence.rto, evidence.rpo
+    yield (
+        f"drill {evidence.drill} of database {evidence.database!r}:"
+        f" {evidence.verdict.value}: {evidence.verdict_reason}"
+    )
+    yield f"restored: {point.kind.value} {point.id} in {point.region}, of {point.recovers_to:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"usable after {duration(rto.usable)}; objective {duration(rto.objective)}"
+    yield f"lost had it been needed: {duration(rpo.exposure_at_start)}; objective {duration(evidence.rpo_objective)}"
+    if evidence.coverage:
+        yield f"covered: {evidence.coverage}"
+
+
+def _link(evidence: Evidence, bucket: str) -> str:
+    """Return the address of a report in the console; who opens it needs leave to read the bucket."""
+    region, key = evidence.point.region, quote(archive.key(evidence, archive.REPORT))
+    return f"https://{region}.console.aws.amazon.com/s3/object/{bucket}?region={region}&prefix={key}"
+
+
+def _attributes(evidence: Evidence) -> dict[str, str | int]:
+    """Return what to filter on; `rto` is seconds, and left out where it was not measured."""
+    about: dict[str, str | int] = {
+        "verdict": evidence.verdict.value,
+        "database": evidence.database,
+        "region": evidence.point.region,
+        "point_kind": evidence.point.kind.value,
+    }
+    return about if evidence.rto.usable is None else about | {"rto": round(evidence.rto.usable)}
 
 
 def ended(drill: Drill) -> Reply | None:

@@ -18,6 +18,7 @@ from pgdrill.model import Damage, Finding, Judgement, Model, Moment, Seal, Verdi
 # RDS restores the snapshot first, then reads tables without a good numeric key in one thread.
 PATIENCE, PATIENCE_PER_GB = timedelta(hours=4), timedelta(minutes=3)
 SHOWN = 20
+_LEVEL = {Verdict.PASSED: Level.REPORT, Verdict.FAILED: Level.ALARM}
 
 _TABLE = re.compile(r"(?:partitioned )?table (.+)")
 _NAME = re.compile(r'"(?:[^"]|"")+"|[^.]+')
@@ -139,11 +140,16 @@ def told(conclusion: Conclusion) -> Reply:
         ),
         events=(Event(kind="ExportEnded", subject=task.id, detail={"status": task.status}),),
     )
-    if passed:
-        return reply
-    level = Level.ALARM if finding.verdict is Verdict.FAILED else Level.WARNING
+    level = _LEVEL.get(finding.verdict, Level.WARNING)
     text = f"export {task.id!r} of database {conclusion.database!r}: {finding.reason}"
-    message = Message(level=level, topic="export incomplete", text=text, hint=finding.hint)
+    attributes: dict[str, str | int] = {"database": conclusion.database, "verdict": finding.verdict.value}
+    message = (
+        Message(level=level, topic="export done", text=text, attributes=attributes)
+        if passed
+        else Message(
+            level=level, topic="export incomplete", text=text, hint=finding.hint, attributes=attributes
+        )
+    )
     return reply + Reply(messages=(message,))
 
 

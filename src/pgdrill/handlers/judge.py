@@ -15,7 +15,7 @@ def judge(request: DrillRequest, cell: Cell, clock: Clock) -> DrillAnswer:
     if request.error:
         begun = noted(begun, request.error.error, request.error.cause, Step.JUDGE)
     judged = step(Step.JUDGE, drill.judge)(DrillRequest(drill=begun), cell, clock).drill
-    reply = telling.judged(archive.load(cell.store, begun.id, begun.database))
+    reply = telling.judged(archive.load(cell.store, begun.id, begun.database), cell.place.evidence_bucket)
     if judged and judged.confronted:
         outcome = confrontation.conclude(judged, cell, judged.confronted)
         reply += confrontation.told(outcome, judged.database)

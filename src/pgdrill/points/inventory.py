@@ -131,12 +131,20 @@ def ended(copy: Snapshot, how: str) -> Reply:
 def _done(copy: Snapshot) -> Reply:
     """The lag counts from what the data is of to when the copy was there."""
     event = Event(kind="CopyDone", subject=copy.id)
+    told = Message(
+        level=Level.REPORT,
+        topic="copy done",
+        text=f"recovery point {copy.id!r} has its copy in {copy.region}",
+        attributes={"region": copy.region} | ({"database": copy.mark.database} if copy.mark else {}),
+    )
     if copy.created_at is None or copy.recovers_to is None:
-        return Reply(events=(event,))
+        return Reply(events=(event,), messages=(told,))
     lag = (copy.created_at - copy.recovers_to).total_seconds()
     region = {"Region": copy.region}
     return Reply(
-        events=(event,), metrics=(Metric(name="CopyLag", value=lag, unit="Seconds", dimensions=region),)
+        events=(event,),
+        messages=(told,),
+        metrics=(Metric(name="CopyLag", value=lag, unit="Seconds", dimensions=region),),
     )
 
 

@@ -33,12 +33,14 @@ def _said(taking: Taking) -> Message:
             topic="point unsealed",
             text=f"recovery point {taking.point!r} has no seal of its own: {taking.unsealed}",
             hint="a drill of it compares with the seals of other points, further away; mend this before the next slot",
+            attributes=_attributes(taking),
         )
     until = f", which recovers to {taking.taken.recovers_to:%Y-%m-%d %H:%M:%S} UTC" if taking.taken else ""
     return Message(
         level=Level.REPORT,
         topic="point taken",
         text=f"recovery point {taking.point!r} of database {taking.database!r} is there{until}",
+        attributes=_attributes(taking),
     )
 
 
@@ -63,9 +65,21 @@ def _failed(taking: Taking, error: str, message: str, hint: str) -> Reply:
     return Reply(
         metrics=(Metric(name="PointsFailed", value=1, unit="Count", dimensions=_dimensions(taking)),),
         events=(Event(kind="PointFailed", subject=taking.point, detail=detail),),
-        messages=(Message(level=Level.ALARM, topic="point failed", text=message, hint=hint),),
+        messages=(
+            Message(
+                level=Level.ALARM,
+                topic="point failed",
+                text=message,
+                hint=hint,
+                attributes=_attributes(taking),
+            ),
+        ),
     )
 
 
 def _dimensions(taking: Taking) -> dict[str, str]:
     return {"Database": taking.database}
+
+
+def _attributes(taking: Taking) -> dict[str, str | int]:
+    return {"database": taking.database}

@@ -4,7 +4,7 @@ The other cell is heard first, so that nothing is deleted which is being copied,
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from pgdrill.cell import Cell
@@ -18,6 +18,8 @@ from pgdrill.points.retention import Deletion, Reason
 
 # A deletion that has less than this left, in seconds, is not asked for.
 LEAST = 3.0
+# So many are named in the message of what was deleted.
+NAMED = 5
 
 
 class Kept(Model):
@@ -76,7 +78,27 @@ def retain(
         )
         for deletion in done
     )
-    return Kept(deleted=tuple(done), left=tuple(left), reply=told + Reply(events=events))
+    return Kept(
+        deleted=tuple(done),
+        left=tuple(left),
+        reply=told + Reply(events=events, messages=_said(done, own.region)),
+    )
+
+
+def _said(deleted: Sequence[Deletion], region: str) -> tuple[Message, ...]:
+    """Return one message, however many were deleted; each is an event of its own."""
+    if not deleted:
+        return ()
+    few = ", ".join(f"{one.snapshot.id!r} ({one.why})" for one in deleted[:NAMED])
+    more = f" and {len(deleted) - NAMED} more" if len(deleted) > NAMED else ""
+    return (
+        Message(
+            level=Level.REPORT,
+            topic="points deleted",
+            text=f"{len(deleted)} of the points in {region} were deleted: {few}{more}",
+            attributes={"region": region},
+        ),
+    )
 
 
 def _metrics(own: Inventory, deletions: Collection[Deletion]) -> tuple[Metric, ...]:

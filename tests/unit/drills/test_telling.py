@@ -19,6 +19,7 @@ DRILL = Drill(
     plan_sha256="0" * 64,
     started_at=START,
 )
+BUCKET = "pgdrill-test-evidence"
 REQUESTED = {Stage.REQUESTED: START}
 
 
@@ -67,7 +68,7 @@ def test_a_drill_is_told_as_loudly_as_its_verdict_is_bad(
 ) -> None:
     findings = (Finding(check="rows", verdict=verdict, reason="as it is"),)
     evidence = drilled(verdict=verdict, verdict_reason="rows: as it is", findings=findings)
-    reply = telling.judged(evidence)
+    reply = telling.judged(evidence, BUCKET)
     told = {metric.name: metric.value for metric in reply.metrics}
     assert {name: told[name] for name in counted} == counted
     assert {name: value for name, value in told.items() if name not in counted} == {
@@ -79,7 +80,7 @@ def test_a_drill_is_told_as_loudly_as_its_verdict_is_bad(
     }
     (message,) = reply.messages
     assert (message.level, message.kind, message.topic) == (level, Kind.DRILLS, f"drill {verdict.value}")
-    assert message.text == (
+    assert message.text.splitlines()[0] == (
         f"drill 20261122t060500z-shop of database 'shop': {verdict.value}: rows: as it is"
     )
     (event,) = reply.events
@@ -90,9 +91,38 @@ def test_a_drill_is_told_as_loudly_as_its_verdict_is_bad(
     )
 
 
+def test_the_result_of_a_drill_is_readable_and_leads_to_its_report() -> None:
+    (message,) = telling.judged(drilled(), BUCKET).messages
+    assert message.text.splitlines() == [
+        "drill 20261122t060500z-shop of database 'shop': passed: the snapshot restores in 15.3 s, and what comes back is whole",
+        "restored: snapshot pgdrill-lab-shop-20261122t06z in ap-southeast-1, of 2026-11-22 06:00:12 UTC",
+        "usable after 15.3 s; objective 4 h",
+        "lost had it been needed: 5 min 30 s; objective 6 h 15 min",
+        "covered: 34 of 34 tables read whole, 2.1 GB; content compared for 0 of 34: first drill of this point",
+    ]
+    assert message.hint.splitlines() == [
+        "report: https://ap-southeast-1.console.aws.amazon.com/s3/object/pgdrill-test-evidence?region=ap-southeast-1&prefix=evidence/shop/ap-southeast-1/20261122t060500z-shop/report.html",
+        "or: pgdrill evidence show 20261122t060500z-shop",
+    ]
+    assert message.attributes == {
+        "verdict": "passed",
+        "database": "shop",
+        "region": "ap-southeast-1",
+        "point_kind": "snapshot",
+        "rto": 15,
+    }
+
+
+def test_a_time_that_was_not_measured_is_no_attribute() -> None:
+    rto = drilled().rto.model_copy(update={"usable": None})
+    (message,) = telling.judged(drilled(rto=rto), BUCKET).messages
+    assert set(message.attributes) == {"verdict", "database", "region", "point_kind"}
+    assert "usable after not measured; objective" in message.text
+
+
 def test_what_was_not_measured_is_no_metric() -> None:
     rto = drilled().rto.model_copy(update={"usable": None, "verified": None})
-    told = {metric.name for metric in telling.judged(drilled(rto=rto)).metrics}
+    told = {metric.name for metric in telling.judged(drilled(rto=rto), BUCKET).metrics}
     assert told == {
         "DrillsPassed",
         "DrillsFailed",

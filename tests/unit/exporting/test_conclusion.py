@@ -125,12 +125,12 @@ def test_the_tables_of_a_seal_are_named_as_in_an_export() -> None:
 @pytest.mark.parametrize(
     ("verdict", "levels"),
     [
-        (Verdict.PASSED, []),
+        (Verdict.PASSED, [Level.REPORT]),
         (Verdict.FAILED, [Level.ALARM]),
         (Verdict.INCONCLUSIVE, [Level.WARNING]),
     ],
 )
-def test_only_an_export_that_passed_is_silent(verdict: Verdict, levels: list[Level]) -> None:
+def test_an_export_is_told_as_loudly_as_its_verdict_is_bad(verdict: Verdict, levels: list[Level]) -> None:
     finding = Finding(check="export", verdict=verdict, reason="r")
     told = conclusion.told(Conclusion(task=TASK, database="shop", concluded_at=NOW, finding=finding))
     assert [message.level for message in told.messages] == levels
