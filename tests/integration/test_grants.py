@@ -15,7 +15,7 @@ from pgdrill.lab import calls
 from pgdrill.lab.calls import Call
 from pgdrill.lab.deploy.deployment import OUTPUTS
 from pgdrill.lab.lab import Lab
-from tests.integration import labs
+from tests.integration import labs, reached
 from tests.integration.deployed import Cell, Deployment, execute, until
 from unused_grants import ONLY_IN_AWS, why
 
@@ -82,6 +82,11 @@ def test_whatever_a_role_did_was_allowed(round_: Round) -> None:
     ours = [call for call in round_.calls if call.role.startswith(stem)]
     assert [call for call in ours if not call.allowed] == []
     assert len({call.role for call in ours}) > 40
+
+
+def test_whatever_a_function_did_its_network_lets_through(round_: Round) -> None:
+    for cell in round_.deployment.cells:
+        assert reached.unreached(cell, round_.calls) == set()
 
 
 def test_whatever_a_role_is_allowed_it_did_or_there_is_a_reason(round_: Round) -> None:
