@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs zips format lock clean
+.PHONY: help setup demo test check bench docs zips outputs format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,10 @@ docs: setup ## write anew the documents that are made from the code
 
 zips: setup ## build the zips that functions run from, into dist/
 	@$(BIN)/python -m pgdrill.build dist
+
+outputs: ## write what a stack in AWS put out to cfn-outputs/flat-outputs.json, for tests/integration
+	@mkdir -p cfn-outputs
+	@cd infra && pulumi stack output --json > ../cfn-outputs/.new && mv ../cfn-outputs/.new ../cfn-outputs/flat-outputs.json
 
 format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
