@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from naming import Names
+from policies import denials
 from settings import Settings
 from tagging import tags
 
@@ -257,5 +258,6 @@ def flow_log_policy(names: Names) -> dict[str, Any]:
                 "Action": "logs:DescribeLogGroups",
                 "Resource": names.arn("logs", "log-group:*"),
             },
+            *denials(names),
         ],
     }

@@ -47,6 +47,10 @@ class Scope:
     parameter_group: str
 
     @property
+    def names(self) -> Names:
+        return Names(self.suffix, self.region, self.account)
+
+    @property
     def is_primary(self) -> bool:
         return self.region == self.primary
 
@@ -177,7 +181,7 @@ _GROUPS = ("og", "pg", "secgrp", "subgrp")
 
 
 def denials(
-    scope: Scope, *, elsewhere: Iterable[str] = (), passes_roles: bool = False
+    names: Names, *, elsewhere: Iterable[str] = (), passes_roles: bool = False
 ) -> tuple[Statement, ...]:
     """Return what every role is denied, whatever it is allowed now or later.
 
@@ -190,12 +194,14 @@ def denials(
 
     `elsewhere` are the actions that a role does in the other region.
     """
-    groups = [scope.rds(kind, "*") for kind in _GROUPS]
+    groups = [names.arn("rds", f"{kind}:*") for kind in _GROUPS]
+    temporary = names.arn("rds", f"db:{names.thing('drill-*')}")
+    points = names.arn("rds", f"snapshot:{names.thing('*')}")
     nowhere_else = deny(
         "StayInThisRegion",
         EVERYTHING,
         EVERYTHING,
-        StringNotEquals={"aws:RequestedRegion": scope.region},
+        StringNotEquals={"aws:RequestedRegion": names.region},
     )
     # iam:PassRole is a question to IAM, which has no region of its own.
     spared = [*elsewhere, *(["iam:PassRole"] if passes_roles else [])]
@@ -207,15 +213,15 @@ def denials(
         _but(
             "NeverProduction",
             (*ON_LEASE_ONLY, "rds:RestoreDBInstanceFromDBSnapshot"),
-            [scope.temporary, scope.rds("snapshot", "*"), *groups],
+            [temporary, names.arn("rds", "snapshot:*"), *groups],
         ),
         deny(
             "NeverWithoutALease",
             ON_LEASE_ONLY,
-            scope.temporary,
+            temporary,
             StringNotEquals={"aws:ResourceTag/PgDrillRole": "drill"},
         ),
-        _but("TagOnlyOurs", ["rds:AddTagsToResource"], [scope.temporary, scope.points]),
+        _but("TagOnlyOurs", ["rds:AddTagsToResource"], [temporary, points]),
         deny(
             "RestoreOnlyForDrills",
             RESTORES,
@@ -227,7 +233,7 @@ def denials(
             "DeleteOnlyOurPoints",
             "rds:DeleteDBSnapshot",
             EVERYTHING,
-            StringNotEquals={"aws:ResourceTag/PgDrillSuffix": scope.suffix},
+            StringNotEquals={"aws:ResourceTag/PgDrillSuffix": names.suffix},
         ),
         nowhere_else,
     )

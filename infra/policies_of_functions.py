@@ -382,7 +382,7 @@ def policy(scope: Scope, function: Function) -> Document:
         *STATEMENTS[function.name](scope),
         *runs(scope, function),
         *denials(
-            scope,
+            scope.names,
             elsewhere=ELSEWHERE.get(function.name, ()),
             passes_roles=function.name == "export",
         ),

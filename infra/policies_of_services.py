@@ -28,7 +28,7 @@ def machine(scope: Scope, name: str, functions: Iterable[str], machines: Iterabl
     ]
     if not statements[0]["Resource"]:
         del statements[0]
-    return document(*statements, *denials(scope))
+    return document(*statements, *denials(scope.names))
 
 
 def publish(scope: Scope, name: str, bus: str, topics: Iterable[str]) -> Document:
@@ -54,7 +54,7 @@ def publish(scope: Scope, name: str, bus: str, topics: Iterable[str]) -> Documen
             StringEquals=via("sns", scope.region),
         ),
         *_kept(scope, name),
-        *denials(scope),
+        *denials(scope.names),
     )
 
 
@@ -72,19 +72,19 @@ def scheduler(scope: Scope, machines: Iterable[str], queue: str) -> Document:
             scope.storage_key,
             StringLike={"kms:EncryptionContext:aws:scheduler:schedule:arn": schedules(scope)},
         ),
-        *denials(scope),
+        *denials(scope.names),
     )
 
 
 def starter(scope: Scope, machines: Iterable[str]) -> Document:
     """Let event rules of this region start machines of this region."""
-    return document(*_starts(scope, machines), *denials(scope))
+    return document(*_starts(scope, machines), *denials(scope.names))
 
 
 def forwarder(scope: Scope, bus: str) -> Document:
     """Let an event rule put events on the other region's bus: the one thing that is done there."""
     return document(
-        allow("Forward", "events:PutEvents", bus), *denials(scope, elsewhere=("events:PutEvents",))
+        allow("Forward", "events:PutEvents", bus), *denials(scope.names, elsewhere=("events:PutEvents",))
     )
 
 
@@ -106,7 +106,7 @@ def exporter(scope: Scope) -> Document:
             ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
             scope.storage_key,
         ),
-        *denials(scope),
+        *denials(scope.names),
     )
 
 

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from naming import Names
+from policies import denials
 from settings import Settings
 from tagging import tags
 
@@ -101,6 +102,8 @@ def policy_of(source: Names, target: Names, source_key: str, target_key: str, *,
             _allow("Write", write, written),
             _allow("Decrypt", "kms:Decrypt", source_key, _via(source)),
             _allow("Encrypt", "kms:Encrypt", target_key, _via(target)),
+            # What S3 does over there, it does with these two.
+            *denials(source, elsewhere=("s3:*", "kms:Encrypt")),
         ],
     }
 

@@ -15,6 +15,8 @@ with warnings.catch_warnings():
 EXPLAINED = {
     "lambda:SourceFunctionArn": "a key of every call made with a function's credentials, so of no service's own list;"
     " Lambda Developer Guide, 'Giving Lambda functions access to resources in an Amazon VPC'",
+    "logs:DescribeLogGroups": "evaluated on log-group:* of the account, which the linter does not know yet; Service"
+    " Authorization Reference, Amazon CloudWatch Logs",
     "rds:PubliclyAccessible": "newer than the linter; Service Authorization Reference, Amazon RDS, restore actions",
     "ec2:CreateNetworkInterface": WIDE["Interfaces"],
 }

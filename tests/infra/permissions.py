@@ -159,10 +159,10 @@ def _service_rows() -> Iterator[str]:
         ]
         region = roles.HOME if "primary" in cells else roles.AWAY
         _, policy = roles.ALL[f"{name}-{region}"]
-        actions = sorted({action for statement in _allowed(policy) for action in statement["Action"]})
-        kept = [action for action in actions if not action.startswith("logs:")]
+        told = [statement for statement in _allowed(policy) if statement["Sid"] != "DeliverLogs"]
+        actions = sorted({action for statement in told for action in statement["Action"]})
         where = "both" if len(cells) == 2 else cells[0]
-        yield f"| `{name}` | {where} | {', '.join(kept)} |"
+        yield f"| `{name}` | {where} | {', '.join(actions)} |"
 
 
 def _denials() -> Iterator[str]:

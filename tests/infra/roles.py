@@ -1,13 +1,16 @@
 """Both cells' roles as plain documents, without Pulumi: what tests of policies, and documents, are made from."""
 
 from dataclasses import replace
+from typing import Any
 
 import policies_of_functions as functions
 import policies_of_services as services
 from functions import BY_NAME
 from machines import PUBLISH, invoked, of_cell, role_of, started
 from naming import Names
+from network import FLOW_LOG_ROLE, flow_log_policy
 from policies import Document, Scope
+from replication import ROLE, policy_of
 from schedules import planned
 from settings import load
 from tests.infra.program import ACCOUNT, REGIONS, SETTINGS
@@ -63,7 +66,20 @@ def of(cell: Scope) -> dict[str, Document]:
     found["forwarder"] = services.forwarder(cell, other.arn("events", bus))
     if primary:
         found["rds-export"] = services.exporter(cell)
+    found[FLOW_LOG_ROLE] = _spelled(flow_log_policy(names))
+    key = other.arn("kms", "key/storage")
+    found[ROLE] = _spelled(policy_of(names, other, cell.storage_key, key, locked=True))
     return found
+
+
+def _spelled(policy: Document) -> Document:
+    """Return a policy with lists where one of a kind may stand alone."""
+
+    def listed(name: str, value: Any) -> Any:
+        return [value] if name in {"Action", "Resource"} and isinstance(value, str) else value
+
+    statements = [{name: listed(name, value) for name, value in one.items()} for one in policy["Statement"]]
+    return policy | {"Statement": statements}
 
 
 ALL = {

@@ -78,7 +78,7 @@ def test_a_moment_is_restored_from_production_and_never_onto_it() -> None:
 
 
 @pytest.mark.parametrize("role", IDS)
-def test_a_role_stays_in_its_region_but_for_what_rds_and_events_need(role: str) -> None:
+def test_a_role_stays_in_its_region_but_for_what_rds_s3_and_events_need(role: str) -> None:
     cell, policy = roles.ALL[role]
     away = AWAY if cell.is_primary else HOME
     generous = document(allow("Everything", "*", "*"), *policy["Statement"])
@@ -94,16 +94,15 @@ def test_a_role_stays_in_its_region_but_for_what_rds_and_events_need(role: str) 
         f"copy-{AWAY}": {"kms:CreateGrant", "kms:DescribeKey"},
         f"forwarder-{HOME}": {"events:PutEvents"},
         f"forwarder-{AWAY}": {"events:PutEvents"},
+        f"s3-replication-{HOME}": {"s3:PutObject"},
+        f"s3-replication-{AWAY}": {"s3:PutObject"},
     }
     assert spared == expected.get(role, set())
 
 
-@pytest.mark.parametrize("role", [role for role in IDS if roles.ALL[role][1] and "machine" not in role])
-def test_a_functions_own_code_has_no_use_of_its_network_interfaces(role: str) -> None:
-    cell, policy = roles.ALL[role]
-    name = role.removesuffix(f"-{cell.region}")
-    if name not in functions.STATEMENTS:
-        return
+@pytest.mark.parametrize("name", functions.STATEMENTS)
+def test_a_functions_own_code_has_no_use_of_its_network_interfaces(name: str) -> None:
+    cell, policy = roles.ALL.get(f"{name}-{HOME}") or roles.ALL[f"{name}-{AWAY}"]
     itself = {"lambda:SourceFunctionArn": cell.arn("lambda", f"function:pgdrill-test-{name}")}
     make = "ec2:CreateNetworkInterface"
     assert Call(make, "*", {}, cell.region).decided(policy) == ALLOW
