@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from naming import Names
+from pgdrill.drills.purge import RECORDS as OF_DATABASES
 from settings import Settings
 from tagging import tags
 
@@ -14,9 +15,7 @@ Policy = dict[str, Any]
 RETAINED_DAYS = 396  # 13 months: a year's audit, and the month in which it is made
 NONCURRENT_DAYS = 30
 # What expires in the evidence bucket. `plan/` and `code/` do not: a function may need them for as long as it runs.
-RECORDS = (
-    "drills", "evidence", "exports", "inventory", "recoveries", "references", "seals", "skipped", "witness",
-)  # fmt: skip
+RECORDS = (*OF_DATABASES, "inventory")
 
 
 class Bucket(pulumi.ComponentResource):

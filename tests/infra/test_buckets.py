@@ -1,12 +1,14 @@
 """Buckets are private, encrypted, versioned and watched; each forgets in its time; evidence is in both regions."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from buckets import RECORDS
 from naming import Names
+from pgdrill.aws import store
 from replication import CARRIED, policy_of
 from tests.infra.program import ACCOUNT, REGIONS, Run
 
@@ -97,6 +99,11 @@ def test_a_plan_and_a_zip_stay_for_as_long_as_functions_run(ground: Run) -> None
     expiring = [rule["filter"]["prefix"] for rule in rules if "expiration" in rule]
     assert expiring == [f"{prefix}/" for prefix in RECORDS]
     assert not any(key.startswith(tuple(expiring)) for key in ("plan/a.json", "code/a.zip"))
+
+
+def test_every_kind_of_record_that_the_store_holds_expires() -> None:
+    held = set(re.findall(r"^    (\w+)/<", store.__doc__ or "", re.MULTILINE))
+    assert set(RECORDS) == held - {"plan"}
 
 
 def test_by_default_everything_can_be_destroyed_and_with_protect_evidence_cannot(
