@@ -4,13 +4,16 @@ A key's docstring is its description in the JSON Schema, and its row in docs/pla
 """
 
 import re
-from datetime import timedelta
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from pgdrill.model import Model, Moment
 from pgdrill.values import Duration, Name, Suffix
+
+# Source: CloudWatch API reference, PutAlarmMuteRule, Schedule.
+LONGEST_SILENCE = timedelta(days=15)
 
 
 class Section(Model):
@@ -166,11 +169,8 @@ class Freeze(Section):
     """at least 8 letters; the evidence carries it"""
 
     @model_validator(mode="after")
-    def _forward(self) -> "Freeze":
-        if self.ends <= self.begins:
-            raise ValueError(
-                f"freeze ends {self.ends.isoformat()} before it begins {self.begins.isoformat()}"
-            )
+    def _sensible(self) -> "Freeze":
+        _forward("freeze", self.begins, self.ends)
         return self
 
 
@@ -232,13 +232,68 @@ class DrillPlan(Section):
         return self
 
 
+class Silence(Section):
+    """A time in which no alarm is told, in either region; its begin, its end and its reason are told instead."""
+
+    begins: Moment
+    """a date and time with its zone, a whole minute"""
+    ends: Moment
+    """likewise, 15 days later at most; what is still wrong then is told"""
+    reason: str = Field(min_length=8)
+    """at least 8 letters; told with both"""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "Silence":
+        _forward("silence", self.begins, self.ends)
+        for name, moment in (("begins", self.begins), ("ends", self.ends)):
+            if moment.second or moment.microsecond:
+                raise ValueError(f"silence {name} {moment.isoformat()}, which is no whole minute")
+        if self.ends - self.begins > LONGEST_SILENCE:
+            raise ValueError(
+                f"silence lasts {self.ends - self.begins}, and CloudWatch mutes {LONGEST_SILENCE} at most"
+            )
+        return self
+
+
+class Chat(Section):
+    """A Slack channel that Amazon Q Developer in chat applications tells of alarms and events."""
+
+    workspace: str = Field(pattern=r"^T[0-9A-Z]{8,}$")
+    """its id; somebody has connected it in the console of Amazon Q Developer before"""
+    channel: str = Field(pattern=r"^[CG][0-9A-Z]{8,}$")
+    """its id"""
+
+
+class Subscription(Section):
+    """Somebody who is told a part of it. Alarms and AWS's own events carry no attributes, so `only` leaves them out."""
+
+    protocol: Literal["email", "https", "sqs"]
+    """how: `email`, `https` or `sqs`"""
+    endpoint: str = Field(min_length=5)
+    """an address, a URL, or the ARN of a queue whose policy lets the topics send"""
+    topics: tuple[Literal["backups", "drills"], ...] = Field(default=("backups", "drills"), min_length=1)
+    """`backups`, `drills` or both"""
+    only: dict[Literal["level", "topic", "database", "region", "verdict", "point_kind"], tuple[str, ...]] = (
+        Field(default_factory=dict)
+    )
+    """by attribute, the values that are wanted, as `{ verdict = ["failed"] }`; left out, everything"""
+
+
 class Notify(Section):
     """Who is told, by SNS topic subscription, and how soon."""
 
     email: tuple[str, ...] = ()
     """addresses"""
-    https: tuple[str, ...] = ()
+    https: tuple[Annotated[str, Field(pattern=r"^https://")], ...] = ()
     """URLs"""
+    sqs: tuple[Annotated[str, Field(pattern=r"^arn:aws:sqs:")], ...] = ()
+    """ARNs of queues whose policies let the topics send"""
+    chats: tuple[Chat, ...] = Field(default=(), alias="chat")
+    """Slack channels"""
+    subscriptions: tuple[Subscription, ...] = Field(default=(), alias="subscription")
+    """who is told a part"""
+    silences: tuple[Silence, ...] = Field(default=(), alias="silence")
+    """maintenance: times in which no alarm is told"""
     period: Duration = timedelta(minutes=5)
     """how long each value is that an alarm looks at; whole minutes, 5 at least"""
     datapoints: int = Field(default=1, ge=1)
@@ -252,6 +307,11 @@ class Cost(Section):
     """US dollars a month for the whole system; a plan that costs more is an error"""
     changed_daily: float = Field(default=0.05, ge=0, le=1)
     """the part of the storage that is written anew in a day, which is what a snapshot adds to the one before it"""
+
+
+def _forward(what: str, begins: datetime, ends: datetime) -> None:
+    if ends <= begins:
+        raise ValueError(f"{what} ends {ends.isoformat()} before it begins {begins.isoformat()}")
 
 
 def _kept(keep: timedelta, daily_after: timedelta | None) -> None:

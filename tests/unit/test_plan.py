@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pgdrill.errors import PlanError
 from pgdrill.plan import Plan, duration, spelled
+from tests.unit.plans import SMALL
 
 TEXT = """
 [stack]
@@ -255,3 +256,45 @@ def test_a_plan_in_json_names_what_is_wrong_as_one_in_toml_does(tmp_path: Path) 
     with pytest.raises(PlanError) as refused:
         Plan.load(path)
     assert "stack.colour: unknown key; tags: missing" in refused.value.message
+
+
+SILENCE = {"begins": "2026-11-24T20:00:00Z", "ends": "2026-11-24T22:00:00Z", "reason": "storage is exchanged"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (
+            {"ends": "2026-11-24T20:00:00Z"},
+            "silence ends 2026-11-24T20:00:00+00:00 before it begins 2026-11-24T20:00:00+00:00",
+        ),
+        (
+            {"ends": "2026-12-09T20:01:00Z"},
+            "silence lasts 15 days, 0:01:00, and CloudWatch mutes 15 days, 0:00:00 at most",
+        ),
+        (
+            {"begins": "2026-11-24T20:00:30Z"},
+            "silence begins 2026-11-24T20:00:30+00:00, which is no whole minute",
+        ),
+    ],
+)
+def test_a_silence_that_cannot_be_is_an_error(changed: dict[str, str], problem: str) -> None:
+    with pytest.raises(PlanError) as raised:
+        Plan.of(SMALL | {"notify": {"silence": [SILENCE | changed]}}, "test")
+    assert raised.value.message == f"plan 'test' is not valid: notify.silence.0: {problem}"
+
+
+@pytest.mark.parametrize("key", ["ends", "reason"])
+def test_no_silence_is_without_an_end_or_a_reason(key: str) -> None:
+    silence = {name: value for name, value in SILENCE.items() if name != key}
+    with pytest.raises(PlanError) as raised:
+        Plan.of(SMALL | {"notify": {"silence": [silence]}}, "test")
+    assert raised.value.message == f"plan 'test' is not valid: notify.silence.0.{key}: missing"
+
+
+def test_a_subscription_filters_on_what_messages_carry() -> None:
+    one = {"protocol": "email", "endpoint": "a@example.com", "only": {"colour": ["red"]}}
+    with pytest.raises(PlanError, match=r"notify\.subscription\.0\.only\.colour"):
+        Plan.of(SMALL | {"notify": {"subscription": [one]}}, "test")
+    told = Plan.of(SMALL | {"notify": {"subscription": [one | {"only": {"verdict": ["failed"]}}]}}, "test")
+    assert told.notify.subscriptions[0].only == {"verdict": ("failed",)}
