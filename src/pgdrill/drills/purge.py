@@ -41,6 +41,7 @@ class Kind(StrEnum):
     COPY = "copied snapshot"
     OBJECTS = "objects"
     RECOVERED = "recovered instance"
+    PRODUCTION = "production"
     UNKNOWN = "not marked as pgdrill's"
 
 
@@ -81,8 +82,12 @@ def kept(cell: Cell) -> list[Thing]:
     leased = {instance.id for instance, _ in cell.rds.leased(suffix)}
     ours = {snapshot.id for snapshot in cell.snapshots.ours(suffix)}
     things = []
+    production = {database.instance for database in cell.plan.databases}
     for instance in cell.rds.named(prefix):
-        if instance.tags.get("PgDrillRole") == "recovered":
+        if instance.id in production:
+            why = "it was deployed, and goes with what deployed it"
+            things.append(Thing(region=region, kind=Kind.PRODUCTION, id=instance.id, why=why))
+        elif instance.tags.get("PgDrillRole") == "recovered":
             why = "it was recovered, and nothing of pgdrill deletes it"
             things.append(Thing(region=region, kind=Kind.RECOVERED, id=instance.id, why=why))
         elif instance.id not in leased:

@@ -3,12 +3,18 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 from pgdrill.aws import store
+from pgdrill.aws.rds import Instance
+from pgdrill.aws.snapshots import Snapshot
 from pgdrill.drills import purge
 from pgdrill.drills.purge import Doomed, Kind, Thing
 from pgdrill.errors import NotOurs, Unavailable
-from pgdrill.model import Clock
+from pgdrill.model import Clock, Lease
+from tests.unit.instances import instance
+from tests.unit.plans import SMALL, plan
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 
@@ -17,6 +23,35 @@ def test_every_kind_of_record_that_the_store_holds_is_within_reach() -> None:
     named = set(re.findall(r"^ +(\w+)/<database>/", store.__doc__ or "", re.MULTILINE))
     assert set(purge.RECORDS) == named
     assert "evidence" in named
+
+
+class Rds:
+    """Lists instances, none of them leased."""
+
+    def named(self, prefix: str) -> list[Instance]:
+        names = ("pgdrill-lab-production-shop", "pgdrill-lab-production-other")
+        return [instance(id=name) for name in names if name.startswith(prefix)]
+
+    def leased(self, _: str) -> list[tuple[Instance, Lease]]:
+        return []
+
+
+class Snapshots:
+    def ours(self, _: str) -> list[Snapshot]:
+        return []
+
+    def named(self, _: str) -> list[Snapshot]:
+        return []
+
+
+def test_production_that_was_deployed_is_named_as_such_and_left_alone() -> None:
+    database = SMALL["database"][0] | {"instance": "pgdrill-lab-production-shop", "origin": "created"}
+    deployed = plan(database=[database])
+    cell: Any = SimpleNamespace(plan=deployed, place=deployed.primary, rds=Rds(), snapshots=Snapshots())
+    assert [(thing.id, thing.kind) for thing in purge.kept(cell)] == [
+        ("pgdrill-lab-production-shop", Kind.PRODUCTION),
+        ("pgdrill-lab-production-other", Kind.UNKNOWN),
+    ]
 
 
 class Time:
