@@ -8,7 +8,11 @@ What lies where, below the bucket:
     references/<database>/<point>/<drill>                  drills that read a point whole and passed
     skipped/<database>/<time>.json                         drills that were due while the plan froze them
     exports/<database>/<task>.json                         what an export came to
+    exports/_newest/<database>.json                        the same of all together; overwritten
     inventory/<region>.json                                what a cell has, for the other one; overwritten
+    watch/<region>.json                                    since when a cell is watched, and what it knows; overwritten
+    watch/<region>/<part>.json                             metrics on their way to CloudWatch; overwritten
+    canary/<region>.json                                   when the last canary arrived; overwritten
     evidence/<database>/<region>/<drill>/...               what an auditor reads
     recoveries/<database>/<drill>/hand-over.json           what was handed over, and what was left to do
 """

@@ -32,6 +32,9 @@ RECORDS = (
     "recoveries",
 )
 
+# What lies there once for a cell.
+OF_CELL = ("canary", "exports/_newest", "inventory", "watch")
+
 
 class Kind(StrEnum):
     INSTANCE = "temporary instance"
@@ -182,7 +185,7 @@ def _objects(cell: Cell) -> Iterator[Doomed]:
         )
     databases = [database.name for database in cell.plan.databases]
     places = [(cell.store, f"{kind}/{database}/") for database in databases for kind in RECORDS]
-    places += [(cell.store, "inventory/"), (cell.store, f"{archive.KEYS}/")]
+    places += [(cell.store, f"{kind}/") for kind in (*OF_CELL, archive.KEYS)]
     if cell.place.archive_bucket:
         # The year of the point, since the name of suffix `a` begins that of suffix `a-b`.
         places += [(cell.archive(), f"{cell.plan.point_prefix(one)}2") for one in cell.plan.databases]

@@ -17,7 +17,7 @@ from pgdrill.errors import DrillError, NotRunnable, PlanError
 from pgdrill.exporting import conclusion, exported
 from pgdrill.exporting.conclusion import Conclusion
 from pgdrill.messages import Level, Message, Reply
-from pgdrill.model import Clock, Finding, Model, RecoveryPoint, Seal
+from pgdrill.model import Clock, Finding, Model, Moment, RecoveryPoint, Seal, Verdict
 from pgdrill.plan import DatabasePlan, Plan
 from pgdrill.points import choice
 
@@ -30,6 +30,17 @@ LOOK_BACK = timedelta(days=2)
 LEAST = 10.0
 
 _VALID = re.compile(r"[a-z](?:-?[a-z0-9])*")
+
+
+class Newest(Model):
+    """What came of a database's exports so far: of which point the newest is, how many tables it lacks.
+
+    `passed_of` is the newest point of which one passed.
+    """
+
+    of: Moment | None = None
+    missing: int = 0
+    passed_of: Moment | None = None
 
 
 class Tended(Model):
@@ -240,8 +251,31 @@ def conclude(cell: Cell, database: DatabasePlan, task: ExportTask, now: datetime
         finding=Finding(check="export", **judgement.model_dump()),
         exported=told,
     )
+    # The newest first: where it cannot be kept, the export is concluded again.
+    _renew(cell, database, ended)
     cell.store.put(_key(database, task.id), ended.model_dump_json().encode())
     return ended
+
+
+def newest(cell: Cell, database: DatabasePlan) -> Newest | None:
+    """Return what came of a database's exports so far, None where none has ended."""
+    body = cell.store.get(_newest_key(database))
+    return Newest.model_validate_json(body) if body is not None else None
+
+
+def _renew(cell: Cell, database: DatabasePlan, ended: Conclusion) -> None:
+    """An export of an older point than the newest may end after it."""
+    of = slots.slot_in(cell.plan.point_prefix(database), ended.task.snapshot) or ended.task.snapshot_at
+    before = newest(cell, database) or Newest()
+    if of is None:
+        return
+    passed = ended.finding.verdict is Verdict.PASSED
+    now = Newest(
+        of=max(of, before.of or of),
+        missing=ended.finding.damaged if before.of is None or of >= before.of else before.missing,
+        passed_of=max(of, before.passed_of or of) if passed else before.passed_of,
+    )
+    cell.store.put(_newest_key(database), now.model_dump_json().encode())
 
 
 def left_out(plan: Plan) -> frozenset[str]:
@@ -271,6 +305,11 @@ def _belongs(plan: Plan, database: DatabasePlan, snapshot: str) -> bool:
         default=(0, ""),
     )
     return longest[1] == database.name
+
+
+def _newest_key(database: DatabasePlan) -> str:
+    # No database's name begins so.
+    return f"exports/_newest/{database.name}.json"
 
 
 def _key(database: DatabasePlan, task: str) -> str:

@@ -3,6 +3,7 @@
 Calls nothing in the other region: S3 replicates `inventory/` between the two buckets, in both directions.
 """
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from pgdrill import ledger
+from pgdrill.aws.rds import Instance
 from pgdrill.cell import Cell
 from pgdrill.drills.state import Step
 from pgdrill.errors import NotRunnable
@@ -37,12 +39,16 @@ class _Drill(BaseModel):
     point: _Point | None
 
 
-def gather(cell: Cell, now: datetime) -> Inventory:
-    """Return all that the cell has, as RDS and the store tell it now."""
+def gather(cell: Cell, now: datetime, instances: Iterable[Instance] | None = None) -> Inventory:
+    """Return all that the cell has, as RDS and the store tell it now.
+
+    `instances` are those of the region, where somebody has asked for them already.
+    """
     plan = cell.plan
     snapshots = cell.snapshots.ours(plan.stack.suffix)
     # One listing, however many databases there are.
-    there = {instance.id: instance.resource_id for instance in cell.rds.named("")}
+    listed = cell.rds.named("") if instances is None else instances
+    there = {instance.id: instance.resource_id for instance in listed}
     names = [database.name for database in plan.databases]
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         stored = dict(zip(names, pool.map(lambda name: _stored(cell, name, now), names), strict=True))
@@ -96,9 +102,11 @@ class Told(BaseModel):
     sha256: str
 
 
-def announce(cell: Cell, now: datetime) -> tuple[Inventory, Reply]:
+def announce(
+    cell: Cell, now: datetime, instances: Iterable[Instance] | None = None
+) -> tuple[Inventory, Reply]:
     """Tell all that the cell has, and say so with an event, which is there before S3 has replicated the rest."""
-    own = gather(cell, now)
+    own = gather(cell, now, instances)
     digest = tell(cell, own)
     usable = [snapshot for snapshot in own.snapshots if snapshot.usable]
     newest = max((s.recovers_to for s in usable if s.recovers_to), default=None)

@@ -119,6 +119,12 @@ def skipped(store: Store, database: str, since: datetime | None = None) -> Itera
             yield Skipped.model_validate_json(body)
 
 
+def skips(store: Store, database: str, since: datetime) -> int:
+    """Count the drills that were skipped since a moment, by the keys alone."""
+    prefix = _prefix(database)
+    return sum(1 for _ in store.keys(prefix, f"{prefix}{since.astimezone(UTC):%Y%m%dT%H%M%SZ}"))
+
+
 def told(record: Skipped) -> str:
     return (
         f"the drill of database {record.database!r} due at {record.due_at:%Y-%m-%d %H:%M} UTC was skipped: drills are"

@@ -1,0 +1,275 @@
+"""One look of the watch: asks KMS and the store what the ages are measured of, besides what was just gathered.
+
+The number of calls does not grow with points or with time: of each kind of thing there is one listing, of each
+database what came since the last look. What a look need not find out twice is kept in `watch/<region>.json`, with when
+the watch first looked; what nobody answers is named, and hides nothing else.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from pgdrill import beats, ledger
+from pgdrill.aws.rds import Instance, lease_of
+from pgdrill.cell import Cell
+from pgdrill.drills.state import Step
+from pgdrill.errors import Broken, DrillError, NotRunnable
+from pgdrill.evidence.record import Purpose
+from pgdrill.exporting import exports
+from pgdrill.model import Model, Moment, Stage, Verdict
+from pgdrill.plan import DatabasePlan
+from pgdrill.points import exchange, schedule
+from pgdrill.points.inventory import Inventory
+from pgdrill.watching import storage
+from pgdrill.watching.sighting import Archived, Ended, Running, Sighting, Watched
+
+# As many connections as a client of botocore keeps.
+AT_ONCE = 10
+FORKS_SHOW_FOR = timedelta(days=1)
+
+T = TypeVar("T")
+
+
+class Asked(Model):
+    """What a function in the drill VPC cannot ask, and its state machine does: what is not usable, and who was silent."""
+
+    secrets: tuple[str, ...] = ()
+    schedules: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
+class Known(Model):
+    """What is known of a database's drills here. No drill up to `settled` will change any more.
+
+    `ran_at` is when the newest drill of all began, `passed_at` when the newest that passed did.
+    """
+
+    since: Moment
+    settled: str = ""
+    ran_at: Moment | None = None
+    passed_at: Moment | None = None
+    ended: Ended | None = None
+
+
+class Memory(Model):
+    """What the watch of a cell keeps from look to look. A database that is new to the plan is looked at from then on."""
+
+    since: Moment
+    databases: dict[str, Known] = Field(default_factory=dict)
+
+
+class _Point(BaseModel):
+    region: str
+
+
+class _Drill(BaseModel):
+    """As much of a drill's state as matters here: another version of pgdrill may have written the rest."""
+
+    id: str
+    next: str
+    started_at: Moment
+    purpose: str = Purpose.DRILL
+    point: _Point | None = None
+    stages: dict[str, Moment] = Field(default_factory=dict)
+    verdict: Verdict | None = None
+    evidence_sha256: str = ""
+
+    def at(self, stage: Stage) -> datetime | None:
+        return self.stages.get(stage)
+
+    def running(self) -> Running:
+        """Once it is judged nobody waits for its first query any more."""
+        requested = self.at(Stage.REQUESTED) if self.verdict is None else None
+        queried = self.at(Stage.FIRST_QUERY)
+        return Running(drill=self.id, started_at=self.started_at, requested_at=requested, queried_at=queried)
+
+    def ended(self, verdict: Verdict) -> Ended:
+        requested, queried = self.at(Stage.REQUESTED), self.at(Stage.FIRST_QUERY)
+        rto = (queried - requested).total_seconds() if requested and queried else None
+        return Ended(drill=self.id, verdict=verdict, rto=rto)
+
+
+class _Canary(BaseModel):
+    """What the machine `canary` leaves in `canary/<region>.json` when one has arrived."""
+
+    arrived_at: Moment
+
+
+class _Found(NamedTuple):
+    known: Known
+    watched: Watched
+
+
+def look(cell: Cell, own: Inventory, instances: Sequence[Instance], asked: Asked, now: datetime) -> Sighting:
+    """Return what there is to see, once `own` and `instances` were gathered; keep what the next look need not ask.
+
+    Raises:
+        Broken: what is kept from look to look cannot be read.
+    """
+    plan, unseen = cell.plan, [*asked.unseen]
+    memory = _remembered(cell, now)
+
+    def seen(what: str, ask: Callable[[], T]) -> T | None:
+        try:
+            return ask()
+        except DrillError as error:
+            unseen.append(f"{what}: {error.message}")
+            return None
+
+    def found(database: DatabasePlan) -> _Found | None:
+        known = memory.databases.get(database.name) or Known(since=now)
+        return seen(f"database {database.name}", partial(_database, cell, database, instances, known, now))
+
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        all_found = [one for one in pool.map(found, plan.databases) if one]
+    canary = seen("the canary", lambda: cell.store.get(f"canary/{cell.place.region}.json"))
+    keys = [seen(f"key {key}", partial(_unusable, cell, key)) for key in _keys(cell, instances)]
+    learned = memory.model_copy(
+        update={"databases": memory.databases | {one.watched.database: one.known for one in all_found}}
+    )
+    if learned != memory or not memory.databases:
+        cell.store.put(_key(cell), learned.model_dump_json().encode())
+    return Sighting(
+        now=now,
+        since=memory.since,
+        own=own,
+        heard=seen("the other cell's inventory", lambda: exchange.heard(cell)),
+        databases=tuple(one.watched for one in all_found),
+        unusable_keys=tuple(key for key in keys if key),
+        unusable_secrets=asked.secrets,
+        disabled_schedules=asked.schedules,
+        canary_at=_Canary.model_validate_json(canary).arrived_at if canary else None,
+        dollars=storage.monthly(own, instances, plan),
+        unseen=frozenset(unseen),
+    )
+
+
+def _key(cell: Cell) -> str:
+    return f"watch/{cell.place.region}.json"
+
+
+def _remembered(cell: Cell, now: datetime) -> Memory:
+    body = cell.store.get(_key(cell))
+    if body is None:
+        return Memory(since=now)
+    try:
+        return Memory.model_validate_json(body)
+    except ValidationError as error:
+        raise Broken(
+            f"{_key(cell)!r} cannot be read, so nobody knows since when this cell is watched",
+            hint="bring back its last version in the bucket, or delete it: then all ages begin anew",
+        ) from error
+
+
+def _database(
+    cell: Cell, database: DatabasePlan, instances: Iterable[Instance], known: Known, now: datetime
+) -> _Found:
+    primary = cell.place == cell.plan.primary
+    held = {lease.drill for instance in instances if (lease := lease_of(instance))}
+    known, running = drilled(cell, database.name, held, known, now)
+    here = [one for one in instances if primary and one.id == database.instance]
+    beating = primary and database.ledger == "on"
+    exporting = primary and cell.plan.exports.schedule != "off"
+    return _Found(
+        known,
+        Watched(
+            database=database.name,
+            since=known.since,
+            instance=here[0] if here else None,
+            passed_at=known.passed_at,
+            ended=known.ended,
+            running=running,
+            skipped=schedule.skips(cell.store, database.name, known.ran_at or known.since),
+            forks=_forks(cell, database.name, now) if beating else 0,
+            archived=_archived(cell, database) if exporting else None,
+        ),
+    )
+
+
+# Drills -----------------------------------------------------------------------------------------------------
+
+
+def drilled(
+    cell: Cell, database: str, held: Iterable[str], known: Known, now: datetime
+) -> tuple[Known, Running | None]:
+    """Return what is known of a database's drills in this cell, and the one that is not over.
+
+    `held` are the drills that have an instance. One that has none any more when its lease is over has died, and did
+    not prove anything; one that was never given an instance found the place taken, and says nothing.
+    """
+    prefix, running = f"drills/{database}/", None
+    settled = True
+    for drill in _since(cell, prefix, known.settled):
+        changes: dict[str, object] = {}
+        ours = drill.purpose == Purpose.DRILL and drill.point and drill.point.region == cell.place.region
+        expired = drill.started_at + cell.plan.drill.lease < now
+        if ours:
+            over = drill.next == Step.DONE or (expired and drill.id not in held)
+            verdict = drill.verdict
+            if over and verdict is None and drill.at(Stage.REQUESTED):
+                verdict = Verdict.INCONCLUSIVE
+            if not over and (running is None or drill.id in held):
+                running = drill.running()
+            if over or drill.at(Stage.REQUESTED):
+                changes["ran_at"] = drill.started_at
+            if verdict is not None:
+                changes["ended"] = drill.ended(verdict)
+            if verdict is Verdict.PASSED and drill.evidence_sha256:
+                changes["passed_at"] = drill.started_at
+            settled = settled and over
+        # Younger ones may be joined by one that began before them and is stored after them.
+        settled = settled and expired
+        known = known.model_copy(update=changes | ({"settled": drill.id} if settled else {}))
+    return known, running
+
+
+def _since(cell: Cell, prefix: str, settled: str) -> Iterable[_Drill]:
+    """Yield the drills of both regions after one, oldest first; their ids begin with the time."""
+    # What lies below a drill comes before `~`.
+    for key in cell.store.keys(prefix, f"{prefix}{settled}/~" if settled else ""):
+        body = cell.store.get(key) if key.endswith("/drill.json") else None
+        if body is not None:
+            try:
+                yield _Drill.model_validate_json(body)
+            except ValidationError as error:
+                raise Broken(
+                    f"{key!r} cannot be read", hint="another pgdrill wrote it; its drill is not watched"
+                ) from error
+
+
+# The rest ---------------------------------------------------------------------------------------------------
+
+
+def _forks(cell: Cell, database: str, now: datetime) -> int:
+    """Count how often numbers of the ledger were beaten again, as far back as it is shown."""
+    since = now - FORKS_SHOW_FOR
+    befell = beats.incidents(ledger.witness(cell.store, database, since), now)
+    again = {beats.Kind.FORK, beats.Kind.ANEW}
+    return sum(incident.kind in again and incident.until >= since for incident in befell)
+
+
+def _archived(cell: Cell, database: DatabasePlan) -> Archived:
+    newest = exports.newest(cell, database)
+    return Archived(passed_of=newest.passed_of, missing=newest.missing) if newest else Archived()
+
+
+def _keys(cell: Cell, instances: Iterable[Instance]) -> list[str]:
+    """Return the keys that are used here: the cell's own, and where production is, those of the databases."""
+    place, databases = cell.place, {database.instance for database in cell.plan.databases}
+    own = [place.storage_key, place.mac_key, *([place.signing_key] if place.signing_key else [])]
+    production = place == cell.plan.primary
+    theirs = {one.kms_key for one in instances if production and one.id in databases and one.kms_key}
+    return [*own, *sorted(theirs - set(own))]
+
+
+def _unusable(cell: Cell, key: str) -> str | None:
+    """Return what is wrong with a key, None where it can be used."""
+    try:
+        state = cell.keys.describe(key).state
+    except NotRunnable as error:
+        return error.message
+    return None if state == "Enabled" else f"key {key!r} is {state}"
