@@ -1,8 +1,6 @@
 """Copies of snapshots, within a region and to another, one at a time of one source."""
 
-import os
 import shutil
-import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -151,7 +149,7 @@ def _carry_out(state: State, target: Snapshot, source: Snapshot, goes_on: Callab
 def duplicate(state: State, source: Path, target: Path, *, go_on: Callable[[], bool]) -> bool:
     """Make a base backup again, of the same files; False when `go_on` said no in between.
 
-    Nothing writes to a snapshot, so its copies share its files until one is to be damaged: `unshare`.
+    Nothing writes to a snapshot, so its copies share its files until one is to be damaged: `sharing`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     command = ["cp", "-a", "--link", str(source), str(target)]
@@ -161,16 +159,3 @@ def duplicate(state: State, source: Path, target: Path, *, go_on: Callable[[], b
                 process.kill()
                 return False
     return process.returncode == 0 and go_on()
-
-
-def unshare(directory: Path) -> None:
-    """Give a base backup files of its own, so that what is done to them is done to no copy of it."""
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            path = Path(folder, name)
-            status = path.lstat()
-            if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
-                own = path.with_name(f".{name}.own")
-                shutil.copy2(path, own)
-                os.chown(own, status.st_uid, status.st_gid)
-                own.replace(path)

@@ -27,6 +27,7 @@ from pgdrill.lab.rds import (
     lifecycle,
     parameter_groups,
     restores,
+    sharing,
     snapshots,
     subnet_groups,
     tags,
@@ -202,7 +203,7 @@ class Rds:
                 f"no available snapshot {identifier!r} in {region}", hint="list them with: pgdrill lab status"
             )
         base = self._state.base(snapshot)
-        copies.unshare(base)
+        sharing.unshare(base)
         return base
 
     def archive_directory(self, region: str, instance_identifier: str) -> Path:

@@ -3,13 +3,14 @@
 The instance is `backing-up` while one is taken. Nothing here is told when one fails, as in AWS.
 """
 
+import contextlib
 import logging
 import os
 import shutil
 from pathlib import Path
 
 from pgdrill.errors import Broken
-from pgdrill.lab.rds import listing
+from pgdrill.lab.rds import listing, sharing
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.fresh import new_id
 from pgdrill.lab.rds.records import Instance, Snapshot
@@ -74,6 +75,7 @@ def fill(state: State, snapshot: Snapshot) -> bool:
         shutil.rmtree(state.base(snapshot), ignore_errors=True)
         state.update_snapshot(snapshot, status="failed")
         return False
+    _share(state, snapshot)
     now = state.moment()
     state.hold_snapshot(snapshot)
     state.update_snapshot(
@@ -87,6 +89,19 @@ def fill(state: State, snapshot: Snapshot) -> bool:
     )
     tell(state, snapshot, "0042" if snapshot.kind == MANUAL else "0091")
     return True
+
+
+def _share(state: State, snapshot: Snapshot) -> None:
+    """Let a new base backup share what has not been written since the one before; both are read only."""
+    before = [
+        one
+        for one in state.snapshots.all(snapshot.region)
+        if one.status == "available" and one.source.resource_id == snapshot.source.resource_id
+    ]
+    if before:
+        last = max(before, key=lambda one: one.created_at)
+        with contextlib.suppress(FileNotFoundError):  # it was deleted meanwhile
+            sharing.share(state.cluster(snapshot.source).data, state.base(last), state.base(snapshot))
 
 
 def _size_of(directory: Path) -> int:
