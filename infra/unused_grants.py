@@ -4,50 +4,21 @@ A run of the whole is held against this: every call is allowed by a policy, and 
 What an emulator's service does not do itself is not proved without AWS.
 """
 
-# Roles that a service of AWS takes to work by itself; the lab's does the same without asking.
+# Roles that a service of AWS takes to work by itself; the lab's does the same without asking for all of it.
 SERVICES = {
     "flow-logs": "VPC writes flow logs in the name of this role",
     "rds-export": "RDS looks at the bucket, writes, and clears away what a try left, in the name of this role",
-    "s3-replication": "S3 replicates in the name of this role",
 }
 
 # By statement and action: AWS does these in a role's name; the lab's services have no need to.
 ONLY_IN_AWS: dict[tuple[str, str], str] = {
     **dict.fromkeys(
-        [
-            ("Interfaces", f"ec2:{action}")
-            for action in (
-                "AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface",
-                "DescribeNetworkInterfaces", "DescribeSubnets", "UnassignPrivateIpAddresses",
-            )
-        ],
-        "Lambda asks for them when it makes the network interfaces of a function in a VPC",
+        [("Interfaces", "ec2:AssignPrivateIpAddresses"), ("Interfaces", "ec2:UnassignPrivateIpAddresses")],
+        "Lambda may give a network interface of a function further addresses",
     ),
-    **dict.fromkeys(
-        [("Log", "logs:CreateLogStream"), ("Log", "logs:PutLogEvents")],
-        "Lambda writes a function's log as the function's role",
-    ),
-    ("ReadEnvironment", "kms:Decrypt"): "Lambda reads an encrypted environment by a grant that it made when the"
-    " function was; this holds if the role was made anew since, which such a grant does not outlive",
-    **dict.fromkeys(
-        [
-            ("DeliverLogs", f"logs:{action}")
-            for action in (
-                "CreateLogDelivery", "DeleteLogDelivery", "DescribeLogGroups", "DescribeResourcePolicies",
-                "GetLogDelivery", "ListLogDeliveries", "PutResourcePolicy", "UpdateLogDelivery",
-            )
-        ],
-        "Step Functions looks for them when a state machine with a log is made or changed",
-    ),
-    **dict.fromkeys(
-        [("KeepHistory", "kms:Decrypt"), ("KeepHistory", "kms:GenerateDataKey"), ("EncryptLogs", "kms:GenerateDataKey")],
-        "Step Functions encrypts definition, history and log in the name of the state machine's role",
-    ),
-    ("ReadSchedules", "kms:Decrypt"): "the scheduler decrypts a schedule's input in the name of its role",
-    **dict.fromkeys(
-        [("EncryptMessages", "kms:Decrypt"), ("EncryptMessages", "kms:GenerateDataKey")],
-        "SNS encrypts a message with the topic's key in the name of who publishes",
-    ),
+    ("Interfaces", "ec2:DeleteNetworkInterface"): "Lambda removes the interfaces when the last function goes",
+    ("DeliverLogs", "logs:DeleteLogDelivery"): "Step Functions ends the delivery when a state machine goes",
+    ("DeliverLogs", "logs:UpdateLogDelivery"): "Step Functions looks for it when a state machine is changed",
 }  # fmt: skip
 
 # Nothing of a run that goes well needs these.
@@ -72,11 +43,25 @@ ONLY_IN_NEED: dict[tuple[str, str], str] = {
     ("Sign", "kms:GetPublicKey"): "whoever signs first with a key leaves its public half with the evidence",
     ("UnlockSecret", "kms:Decrypt"): "a secret may have a key of its own; that of AWS needs nobody's leave",
     ("Start", "states:StartExecution"): "a machine starts another only when there is something to tell",
-    ("Publish", "sns:Publish"): "nobody is told what is well",
+    **dict.fromkeys(
+        [
+            ("Publish", "sns:Publish"),
+            ("EncryptMessages", "kms:Decrypt"),
+            ("EncryptMessages", "kms:GenerateDataKey"),
+        ],
+        "nobody is told what is well",
+    ),
 }
 # By role too: what others with the same statement use.
 ONLY_OF: dict[tuple[str, str, str], str] = {
     ("hear", "List", "s3:ListBucket"): "S3 says that an inventory is not there yet only to who may list",
+    **dict.fromkeys(
+        [
+            ("s3-replication", "Read", "s3:GetObjectRetention"),
+            ("s3-replication", "Read", "s3:GetObjectLegalHold"),
+        ],
+        "S3 carries the lock of an object with it, where objects are locked: protect",
+    ),
 }
 
 
