@@ -264,6 +264,9 @@ class Chat(Section):
     """its id"""
 
 
+Attribute = Literal["level", "topic", "database", "region", "verdict", "point_kind"]
+
+
 class Subscription(Section):
     """Somebody who is told a part of it. Alarms and AWS's own events carry no attributes, so `only` leaves them out."""
 
@@ -271,11 +274,9 @@ class Subscription(Section):
     """how: `email`, `https` or `sqs`"""
     endpoint: str = Field(min_length=5)
     """an address, a URL, or the ARN of a queue whose policy lets the topics send"""
-    topics: tuple[Literal["backups", "drills"], ...] = Field(default=("backups", "drills"), min_length=1)
-    """`backups`, `drills` or both"""
-    only: dict[Literal["level", "topic", "database", "region", "verdict", "point_kind"], tuple[str, ...]] = (
-        Field(default_factory=dict)
-    )
+    topics: tuple[Literal["backups", "drills"], ...] = ()
+    """`backups` or `drills`; left out, both"""
+    only: dict[Attribute, tuple[str, ...]] | None = None
     """by attribute, the values that are wanted, as `{ verdict = ["failed"] }`; left out, everything"""
 
 
