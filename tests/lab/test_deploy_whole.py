@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pgdrill.lab.deploy.deploy import Outcome, deploy, destroy, settings
+from pgdrill.lab.deploy.deploy import Outcome, deploy, destroy, directory, settings
 from pgdrill.lab.deploy.deployment import Deployment
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import REGIONS
@@ -97,6 +97,17 @@ def test_a_changed_plan_reaches_the_functions_and_touches_no_database(lab: Lab, 
     assert touched.isdisjoint({"aws:rds/instance:Instance", "aws:kms/key:Key", "aws:s3/bucket:Bucket"})
     assert after.outputs["primaryChooseFunctionArn"].endswith(":2")
     assert '"latest"' in after.outputs["plan"]
+
+
+def test_two_suffixes_live_side_by_side(lab: Lab, deployed: Outcome) -> None:
+    there = inventory(lab)
+    names = {made.outputs.get("arn") or made.id for made in Deployment.read(lab.directory).resources}
+    second = deploy(lab, settings() | {"stack": {"suffix": "main2"}}, stack="second")
+    assert second.counts["created"] == second.resources == deployed.resources
+    others = Deployment.read(directory(lab, "second")).resources
+    assert names.isdisjoint(made.outputs.get("arn") or made.id for made in others)
+    assert destroy(lab, stack="second").resources == 0
+    assert inventory(lab) == there
 
 
 def test_destroyed_it_leaves_nothing(lab: Lab, deployed: Outcome, before: set[str]) -> None:

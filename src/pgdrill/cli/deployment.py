@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+StackOption = Annotated[
+    str | None,
+    typer.Option(help="A deployment of its own, under another suffix, beside the lab's.", show_default=False),
+]
+
 
 @app.command()
 def deploy(
@@ -33,6 +38,7 @@ def deploy(
         Path | None,
         typer.Option(help="The Pulumi program; that of this checkout unless given.", show_default=False),
     ] = None,
+    stack: StackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Deploy the Pulumi program into the running lab, or bring what is deployed up to date.
@@ -46,19 +52,23 @@ def deploy(
     given = None if settings is None else _read(settings)
     began = time.monotonic()
     with err.status("running the Pulumi program") as status:
-        outcome = deploying.deploy(lab, given, program=program or deploying.PROGRAM, progress=status.update)
+        outcome = deploying.deploy(
+            lab, given, program=program or deploying.PROGRAM, stack=stack, progress=status.update
+        )
     if as_json:
         print_json({"counts": outcome.counts, "resources": outcome.resources, "outputs": outcome.outputs})
         return
     _print(outcome, time.monotonic() - began)
     for label, path in (("outputs", OUTPUTS), ("plan", PLAN)):
-        err.print(f"{label}: {lab.directory / path}", soft_wrap=True, markup=False)
+        err.print(f"{label}: {deploying.directory(lab, stack) / path}", soft_wrap=True, markup=False)
     err.print("see its schedules:  aws scheduler list-schedules", markup=False)
     err.print("end it:             pgdrill lab destroy", markup=False)
 
 
 @app.command()
-def destroy(directory: DirectoryOption = None, *, as_json: JsonOption = False) -> None:
+def destroy(
+    directory: DirectoryOption = None, *, stack: StackOption = None, as_json: JsonOption = False
+) -> None:
     """Delete everything that was deployed into the lab, the last made first.
 
     What was made at run time is not part of it: run `pgdrill purge` before, as in AWS.
@@ -68,7 +78,7 @@ def destroy(directory: DirectoryOption = None, *, as_json: JsonOption = False) -
     lab = open_lab(directory)
     began = time.monotonic()
     with err.status("deleting") as status:
-        outcome = deploying.destroy(lab, progress=status.update)
+        outcome = deploying.destroy(lab, stack=stack, progress=status.update)
     if as_json:
         print_json({"counts": outcome.counts, "resources": outcome.resources})
         return

@@ -61,11 +61,12 @@ def deploy(
     given: dict[str, Any] | None = None,
     *,
     program: Path = PROGRAM,
+    stack: str | None = None,
     progress: Progress = lambda _: None,
 ) -> Outcome:
     """Run the program against the lab; what is there already is kept, changed or replaced.
 
-    `given` are the program's settings, `pgdrill:plan`.
+    `given` are the program's settings, `pgdrill:plan`. A `stack` is a deployment of its own beside the lab's.
 
     Raises:
         NotRunnable: no lab runs, or the program is not there or asks for what the lab does not know.
@@ -82,23 +83,31 @@ def deploy(
     plan = settings() if given is None else given
     plan = {"platform": "host", "raise_quota": False, "ca_bundle": lab.environment["PGSSLROOTCERT"]} | plan
     make_secrets(lab, plan)
-    done = _run(lab, {"program": str(program), "config": {"pgdrill:plan": json.dumps(plan)}}, progress)
+    place = directory(lab, stack)
+    asked = {"program": str(program), "config": {"pgdrill:plan": json.dumps(plan)}}
+    done = _run(lab, place, asked, progress)
     outcome = Outcome(done["counts"], done["resources"], done["outputs"])
-    _write_outputs(lab.directory, outcome.outputs)
+    _write_outputs(place, outcome.outputs)
     return outcome
 
 
-def destroy(lab: Lab, *, progress: Progress = lambda _: None) -> Outcome:
+def destroy(lab: Lab, *, stack: str | None = None, progress: Progress = lambda _: None) -> Outcome:
     """Delete everything that was deployed, the last made first. Secrets of production stay.
 
     Raises:
         NotRunnable: no lab runs, or something is protected.
         Broken: the emulator refused.
     """
-    done = _run(lab, {"program": None}, progress)
+    place = directory(lab, stack)
+    done = _run(lab, place, {"program": None}, progress)
     for path in (OUTPUTS, Path(PLAN)):
-        (lab.directory / path).unlink(missing_ok=True)
+        (place / path).unlink(missing_ok=True)
     return Outcome(done["counts"], done["resources"], {})
+
+
+def directory(lab: Lab, stack: str | None) -> Path:
+    """Return where a deployment is written down."""
+    return lab.directory / "stacks" / stack if stack else lab.directory
 
 
 def make_secrets(lab: Lab, plan: dict[str, Any]) -> None:
@@ -129,18 +138,19 @@ def _secret(lab: Lab, name: str, user: str, regions: tuple[str, ...]) -> None:
             text = client.get_secret_value(SecretId=name)["SecretString"]
 
 
-def _run(lab: Lab, asked: dict[str, Any], progress: Progress) -> JSON:
+def _run(lab: Lab, place: Path, asked: dict[str, Any], progress: Progress) -> JSON:
     """Let the program's own process carry something out; return what it tells at the end."""
     environment = lab.environment
+    place.mkdir(parents=True, exist_ok=True)
     asked |= {
-        "directory": str(lab.directory),
+        "directory": str(place),
         "endpoint": environment["AWS_ENDPOINT_URL"],
         "region": environment["AWS_REGION"],
     }
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_"))
     }
-    log = lab.directory / "deploy.log"
+    log = place / "deploy.log"
     with (
         log.open("w", encoding="utf-8") as errors_file,
         subprocess.Popen(
@@ -148,7 +158,7 @@ def _run(lab: Lab, asked: dict[str, Any], progress: Progress) -> JSON:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors_file,
-            env=bytecode.kept(inherited) | environment | {"PGDRILL_DIST": str(lab.directory / "dist")},
+            env=bytecode.kept(inherited) | environment | {"PGDRILL_DIST": str(place / "dist")},
             text=True,
         ) as process,
     ):
