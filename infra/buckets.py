@@ -51,7 +51,7 @@ class Bucket(pulumi.ComponentResource):
         of: Any = within | {"bucket": made.bucket}
         versioning = aws.s3.BucketVersioning(name, versioning_configuration={"status": "Enabled"}, **of)
         aws.s3.BucketServerSideEncryptionConfiguration(name, rules=[_encryption(key)], **of)
-        aws.s3.BucketPublicAccessBlock(
+        block = aws.s3.BucketPublicAccessBlock(
             name,
             block_public_acls=True,
             block_public_policy=True,
@@ -60,7 +60,9 @@ class Bucket(pulumi.ComponentResource):
             **of,
         )
         policy = log_policy(names) if logs is None else tls_policy(names.bucket(thing))
-        aws.s3.BucketPolicy(name, policy=pulumi.Output.json_dumps(policy), **of)
+        # One after the other: S3 refuses two changes of a bucket's access at once.
+        closed = pulumi.ResourceOptions(parent=self, depends_on=[block])
+        access = aws.s3.BucketPolicy(name, policy=pulumi.Output.json_dumps(policy), **(of | {"opts": closed}))
         after = pulumi.ResourceOptions(parent=self, depends_on=[versioning])
         aws.s3.BucketLifecycleConfiguration(name, rules=rules, **(of | {"opts": after}))
         if logs is not None:
@@ -68,8 +70,9 @@ class Bucket(pulumi.ComponentResource):
         if locked:
             retention: Any = {"default_retention": {"mode": "COMPLIANCE", "days": RETAINED_DAYS}}
             aws.s3.BucketObjectLockConfiguration(name, rule=retention, **(of | {"opts": after}))
-        # Replication asks for versioning, so whoever uses the bucket waits for it.
-        self.bucket = pulumi.Output.all(made.bucket, versioning.id).apply(lambda known: str(known[0]))
+        # Replication asks for versioning and log delivery for the policy, so whoever uses the bucket waits for both.
+        ready = pulumi.Output.all(made.bucket, versioning.id, access.id)
+        self.bucket = ready.apply(lambda known: str(known[0]))
         self.arn = made.arn
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})
 

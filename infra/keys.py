@@ -115,8 +115,6 @@ def storage_policy(names: Names) -> Policy:
         ),
         _statement("Events", {"Service": "events.amazonaws.com"}, ["kms:DescribeKey", *ENCRYPT]),
         _statement("Alarms", {"Service": "cloudwatch.amazonaws.com"}, list(ENCRYPT), source),
-        _statement("DatabaseEvents", {"Service": "events.rds.amazonaws.com"}, list(ENCRYPT), source),
-        _statement("Topics", {"Service": "sns.amazonaws.com"}, list(ENCRYPT), source),
     )
 
 
