@@ -15,7 +15,7 @@ Policy = dict[str, Any]
 RETAINED_DAYS = 396  # 13 months: a year's audit, and the month in which it is made
 NONCURRENT_DAYS = 30
 # What expires in the evidence bucket. `plan/` and `code/` do not: a function may need them for as long as it runs.
-RECORDS = (*OF_DATABASES, "inventory")
+RECORDS = (*OF_DATABASES, "canary", "inventory", "watch")
 
 
 class Bucket(pulumi.ComponentResource):
