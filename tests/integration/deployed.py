@@ -4,6 +4,7 @@ Endpoint and credentials come from the environment, so that the same tests hold 
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +18,17 @@ CELLS: tuple[Literal["primary"], Literal["dr"]] = ("primary", "dr")
 PATIENCE = 120.0
 
 
-@cache
 def client(service: str, region: str) -> Any:
+    # Some tests have a lab of their own, at another endpoint.
+    return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"))
+
+
+@cache
+def _client(service: str, region: str, endpoint: str | None) -> Any:
     return boto3.session.Session().client(
         service,  # type: ignore[call-overload] # the caller's choice
         region_name=region,
+        endpoint_url=endpoint,
         config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3}),
     )
 
