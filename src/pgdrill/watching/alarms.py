@@ -23,6 +23,8 @@ from pgdrill.watching.texts import TEXTS, Text
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NAMESPACE = "pgdrill"
 WATCH = timedelta(minutes=5)
+# What a look and its publishing take at most; the time-outs of the state machines say so.
+ROUND = timedelta(seconds=90)
 TOLD_WITHIN = timedelta(minutes=15)
 DOCUMENT = "docs/alerting.md"
 WARM_UP = timedelta(minutes=15)
@@ -160,11 +162,11 @@ class Alarm:
         if self.fill is not None:
             # The last data point before the silence was one round older than the one that is missing.
             steps |= {
-                "the watch and its state machine": MINUTE,
+                "the watch and its state machine": ROUND,
                 "no data in any period": length * points - WATCH,
             }
         elif self.watched:
-            steps |= {"until the watch looks": WATCH, "the watch and its state machine": MINUTE}
+            steps |= {"until the watch looks": WATCH, "the watch and its state machine": ROUND}
         else:
             steps["until AWS publishes it"] = 2 * MINUTE
         steps |= {"until the minute is over": MINUTE, "until CloudWatch looks": MINUTE}
