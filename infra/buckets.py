@@ -14,8 +14,10 @@ Policy = dict[str, Any]
 
 RETAINED_DAYS = 396  # 13 months: a year's audit, and the month in which it is made
 NONCURRENT_DAYS = 30
-# What expires in the evidence bucket. `plan/` and `code/` do not: a function may need them for as long as it runs.
-RECORDS = (*OF_DATABASES, "canary", "inventory", "watch")
+# Evidence and seals are chains. Of one whose first links are gone nobody can tell that it was not cut short, so they
+# stay longer than the rest, and are small. `plan/` and `code/` stay too: a function needs them for as long as it runs.
+CHAINS = ("evidence", "seals")
+RECORDS = (*(kind for kind in OF_DATABASES if kind not in CHAINS), "canary", "inventory", "watch")
 
 
 class Bucket(pulumi.ComponentResource):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from buckets import RECORDS
+from buckets import CHAINS, RECORDS
 from naming import Names
 from pgdrill.aws import store
 from replication import CARRIED, policy_of
@@ -94,16 +94,20 @@ def test_what_lies_there_goes_in_its_time(ground: Run, thing: str, days: int, no
     assert rest["abortIncompleteMultipartUpload"] == {"daysAfterInitiation": 1}
 
 
-def test_a_plan_and_a_zip_stay_for_as_long_as_functions_run(ground: Run) -> None:
+def test_a_chain_is_never_cut_short_and_a_plan_stays_for_as_long_as_functions_run(ground: Run) -> None:
     rules = about(ground, "bucketLifecycleConfiguration", "primary", "evidence")["rules"]
     expiring = [rule["filter"]["prefix"] for rule in rules if "expiration" in rule]
     assert expiring == [f"{prefix}/" for prefix in RECORDS]
-    assert not any(key.startswith(tuple(expiring)) for key in ("plan/a.json", "code/a.zip"))
+    assert not any(
+        key.startswith(tuple(expiring))
+        for key in ("plan/a.json", "code/a.zip", "evidence/shop/a", "seals/shop/a")
+    )
 
 
-def test_every_kind_of_record_that_the_store_holds_expires() -> None:
+def test_every_kind_of_record_that_the_store_holds_expires_but_for_chains_and_plans() -> None:
     held = set(re.findall(r"^    (\w+)/<", store.__doc__ or "", re.MULTILINE))
-    assert set(RECORDS) == held - {"plan"}
+    assert set(RECORDS) == held - {"plan", *CHAINS}
+    assert set(CHAINS) < held
 
 
 def test_by_default_everything_can_be_destroyed_and_with_protect_evidence_cannot(
@@ -141,10 +145,6 @@ def test_each_cell_has_what_it_needs_of_the_other_and_its_evidence(
     wanted = ("seals", "witness", "references", "drills", "inventory", "evidence")
     assert carried == {f"{prefix}/": there for prefix in wanted}
     assert len({rule["priority"] for rule in configured["rules"]}) == len(configured["rules"])
-
-
-def test_what_is_carried_expires_over_there_as_well() -> None:
-    assert set(CARRIED) < set(RECORDS)
 
 
 @pytest.mark.parametrize("locked", [False, True])
