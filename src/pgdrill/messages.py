@@ -12,7 +12,7 @@ from pydantic import Field
 from pgdrill.errors import DrillError
 from pgdrill.model import Model
 
-Unit = Literal["Seconds", "Count", "Percent", "None"]
+Unit = Literal["Seconds", "Count", "Percent", "Bytes", "Gigabytes", "None"]
 
 # Source: SNS API reference, MessageAttributeValue, and "Amazon SNS message attributes".
 AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]

@@ -146,7 +146,8 @@ def _conduct(cell: Cell, begun: Drill, *, as_json: bool) -> int:
         done = conduct.run(begun, cell, tick, progress.report)
         progress.stages(done)
     evidence = archive.load(cell.store, done.id, done.database)
-    publish(cell, telling.judged(evidence, cell.place.evidence_bucket))
+    told = telling.judged(evidence, cell.place.evidence_bucket)
+    publish(cell, told + schedule.proved(cell.store, cell.plan, evidence, clock().now))
     teardown = archive.load_teardown(cell.store, evidence)
     if as_json:
         print_json(evidence)

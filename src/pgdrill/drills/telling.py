@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from urllib.parse import quote
 
 from pgdrill.drills.state import Drill, Step
@@ -54,6 +55,8 @@ def judged(evidence: Evidence, bucket: str) -> Reply:
         metrics=(
             *(_count(database, name, number=is_so) for name, is_so in counts.items()),
             *(_seconds(database, name, value) for name, value in measured.items() if value is not None),
+            *_stages(evidence),
+            *_examined(evidence),
         ),
         events=(
             Event(
@@ -82,6 +85,24 @@ def judged(evidence: Evidence, bucket: str) -> Reply:
             ),
         ),
     )
+
+
+def _stages(evidence: Evidence) -> Iterator[Metric]:
+    """Yield how long each stage took, from the end of the one before."""
+    reached = sorted((at, list(Stage).index(stage), stage) for stage, at in evidence.stages.items())
+    for (before, _, _), (at, _, stage) in pairwise(reached):
+        yield Metric(
+            name="StageSeconds",
+            value=(at - before).total_seconds(),
+            unit="Seconds",
+            dimensions={"Database": evidence.database, "Stage": stage.value},
+        )
+
+
+def _examined(evidence: Evidence) -> Iterator[Metric]:
+    if evidence.examined.bytes is not None:
+        about = {"Database": evidence.database}
+        yield Metric(name="ExaminedBytes", value=evidence.examined.bytes, unit="Bytes", dimensions=about)
 
 
 def _result(evidence: Evidence) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pgdrill.exporting import confrontation
 from pgdrill.handlers.boundary import function
 from pgdrill.handlers.steps import DrillAnswer, DrillRequest, step
 from pgdrill.model import Clock
+from pgdrill.points import schedule
 
 
 def judge(request: DrillRequest, cell: Cell, clock: Clock) -> DrillAnswer:
@@ -15,7 +16,9 @@ def judge(request: DrillRequest, cell: Cell, clock: Clock) -> DrillAnswer:
     if request.error:
         begun = noted(begun, request.error.error, request.error.cause, Step.JUDGE)
     judged = step(Step.JUDGE, drill.judge)(DrillRequest(drill=begun), cell, clock).drill
-    reply = telling.judged(archive.load(cell.store, begun.id, begun.database), cell.place.evidence_bucket)
+    evidence = archive.load(cell.store, begun.id, begun.database)
+    reply = telling.judged(evidence, cell.place.evidence_bucket)
+    reply += schedule.proved(cell.store, cell.plan, evidence, clock.now)
     if judged and judged.confronted:
         outcome = confrontation.conclude(judged, cell, judged.confronted)
         reply += confrontation.told(outcome, judged.database)

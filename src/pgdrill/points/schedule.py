@@ -10,8 +10,9 @@ from pgdrill.aws.store import Store
 from pgdrill.cell import Cell
 from pgdrill.errors import NotRunnable
 from pgdrill.evidence import archive
+from pgdrill.evidence.record import Evidence
 from pgdrill.messages import Event, Kind, Level, Message, Metric, Reply
-from pgdrill.model import Model, Moment
+from pgdrill.model import Model, Moment, PointKind
 from pgdrill.plan import CellPlan, DatabasePlan, Freeze, Plan
 from pgdrill.points import coverage
 from pgdrill.points.coverage import Age
@@ -73,6 +74,16 @@ def ages(
     """Return the ages of the plan's PITR window, newest first, with what drills have shown of each."""
     past = archive.history(store, database.name, before=before, most=coverage.REMEMBERED)
     return coverage.ages(past, now, plan.points.pitr)
+
+
+def proved(store: Store, plan: Plan, evidence: Evidence, now: datetime) -> Reply:
+    """Return how much of the PITR window drills have proved, after one of a moment in it; else nothing."""
+    if evidence.point.kind is not PointKind.PITR:
+        return Reply()
+    cells = ages(store, plan, plan.database(evidence.database), now)
+    percent = round(100 * coverage.proved(cells) / len(cells), 1)
+    about = {"Database": evidence.database}
+    return Reply(metrics=(Metric(name="PitrProved", value=percent, unit="Percent", dimensions=about),))
 
 
 # Freezes ---------------------------------------------------------------------------------------------------

@@ -120,6 +120,13 @@ def _cell(seen: Sighting) -> Iterator[Metric]:
     yield Metric(name="CanaryAge", value=_age(seen, canary), unit="Seconds")
     if seen.dollars is not None:
         yield Metric(name="StorageDollars", value=seen.dollars, unit="None")
+    for one in seen.stored:
+        kind = {"Kind": one.kind.value}
+        yield Metric(name="StorageGigabytes", value=one.gigabytes, unit="Gigabytes", dimensions=kind)
+        yield Metric(name="StorageDollars", value=one.usd, unit="None", dimensions=kind)
+    if seen.stored:
+        most = round(sum(one.most_usd for one in seen.stored), 2)
+        yield Metric(name="StorageDollarsAtMost", value=most, unit="None")
 
 
 def _backlog(seen: Sighting, plan: Plan) -> Iterator[Metric]:

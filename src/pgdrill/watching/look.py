@@ -133,6 +133,7 @@ def look(cell: Cell, own: Inventory, instances: Sequence[Instance], asked: Asked
     )
     if learned != memory or not memory.databases:
         cell.store.put(_key(cell), learned.model_dump_json().encode())
+    kept = storage.stored(own, instances, plan)
     return Sighting(
         now=now,
         since=memory.since,
@@ -143,7 +144,8 @@ def look(cell: Cell, own: Inventory, instances: Sequence[Instance], asked: Asked
         unusable_secrets=asked.secrets,
         disabled_schedules=asked.schedules,
         canary_at=_Canary.model_validate_json(canary).arrived_at if canary else None,
-        dollars=storage.monthly(own, instances, plan),
+        stored=kept,
+        dollars=storage.monthly(kept),
         unseen=frozenset(unseen),
     )
 

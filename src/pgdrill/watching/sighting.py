@@ -9,6 +9,7 @@ from pydantic import Field
 from pgdrill.aws.rds import Instance
 from pgdrill.model import Model, Moment, Verdict
 from pgdrill.points.inventory import Inventory
+from pgdrill.watching.storage import Stored
 
 
 class Ended(Model):
@@ -58,7 +59,8 @@ class Sighting(Model):
     """All of one look. `own` is the cell's inventory as it was gathered for it, `heard` the other cell's as it is known.
 
     `unusable` are keys, secrets and schedules that are not enabled, each as it would be told; `canary_at` is when the
-    newest canary arrived, `dollars` what the storage costs in a month at most. `unseen` says what nobody answered.
+    newest canary arrived, `stored` what lies there by kind, `dollars` what it
+    costs in a month, estimated. `unseen` says what nobody answered.
     """
 
     now: Moment
@@ -70,5 +72,6 @@ class Sighting(Model):
     unusable_secrets: tuple[str, ...] = ()
     disabled_schedules: tuple[str, ...] = ()
     canary_at: Moment | None = None
+    stored: tuple[Stored, ...] = ()
     dollars: float | None = None
     unseen: frozenset[str] = Field(default_factory=frozenset)

@@ -1,15 +1,17 @@
-"""What the snapshots that are there cost a month, reckoned as the plan's own costs are. Pure.
+"""What the snapshots that are there take and cost a month, reckoned as the plan's own costs are. Pure.
 
-AWS bills what changed between snapshots and tells nobody how much that is, so it is an estimate by
-`cost.changed_daily`; exports lie in S3, and are not in it.
+AWS bills what changed between snapshots and tells nobody how much that is, so there are two numbers: an estimate by
+`cost.changed_daily`, and an upper bound that takes each as full. Exports lie in S3, and are not in it.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import groupby, pairwise
 
 from pgdrill.aws.rds import Instance
 from pgdrill.aws.snapshots import Snapshot
+from pgdrill.model import Model
 from pgdrill.plan import Plan
 from pgdrill.planning.cost import prices
 from pgdrill.points.inventory import Inventory
@@ -17,17 +19,62 @@ from pgdrill.points.inventory import Inventory
 DAY = timedelta(days=1)
 
 
-def monthly(own: Inventory, instances: Iterable[Instance], plan: Plan) -> float:
-    """Return US dollars a month for the snapshots of a cell and the automated backups of its databases."""
-    changed = plan.cost.changed_daily
+class Kind(StrEnum):
+    AUTOMATED = "automated backups"
+    SNAPSHOTS = "snapshots"
+    COPIES = "copies"
+
+    def lies_in(self, *, primary: bool) -> bool:
+        return (self is not Kind.COPIES) == primary
+
+
+class Stored(Model):
+    """Of one kind: gigabytes, and US dollars a month once what is free is taken off. `most` is the upper bound."""
+
+    kind: Kind
+    gigabytes: float
+    most_gigabytes: float
+    usd: float
+    most_usd: float
+
+
+def stored(own: Inventory, instances: Iterable[Instance], plan: Plan) -> tuple[Stored, ...]:
+    """Return what a cell's snapshots take, and the automated backups of its databases."""
+    changed, primary = plan.cost.changed_daily, own.region == plan.primary.region
     production = {database.instance for database in plan.databases}
-    here = [one for one in instances if one.id in production and own.region == plan.primary.region]
+    here = [one for one in instances if one.id in production and primary]
     by_source = groupby(sorted(own.snapshots, key=lambda one: one.source), key=lambda one: one.source)
     points = sum(_taken(list(snapshots), changed) for _, snapshots in by_source)
-    automated = sum(one.storage_gb * (1 + changed * one.retention_days) for one in here if one.retention_days)
+    full = float(sum(one.storage_gb for one in own.snapshots if one.usable))
+    sizes = {Kind.SNAPSHOTS if primary else Kind.COPIES: (points, full)}
+    if primary:
+        kept = [one for one in here if one.retention_days]
+        sizes[Kind.AUTOMATED] = (
+            sum(one.storage_gb * (1 + changed * one.retention_days) for one in kept),
+            float(sum(one.storage_gb * (1 + one.retention_days) for one in kept)),
+        )
     # As much as the databases themselves have is free where they are.
-    free = sum(one.storage_gb for one in here)
-    return round(max(0.0, points + automated - free) * prices()["backup"].at(own.region), 2)
+    free = most_free = float(sum(one.storage_gb for one in here))
+    price = prices()["backup"].at(own.region)
+    made = []
+    for kind in (kind for kind in Kind if kind in sizes):
+        size, most = sizes[kind]
+        made.append(
+            Stored(
+                kind=kind,
+                gigabytes=round(size, 3),
+                most_gigabytes=round(most, 3),
+                usd=round(max(0.0, size - free) * price, 2),
+                most_usd=round(max(0.0, most - most_free) * price, 2),
+            )
+        )
+        free, most_free = max(0.0, free - size), max(0.0, most_free - most)
+    return tuple(made)
+
+
+def monthly(of: Iterable[Stored]) -> float:
+    """Return the estimate for all kinds, in US dollars a month."""
+    return round(sum(one.usd for one in of), 2)
 
 
 def _taken(snapshots: Sequence[Snapshot], changed: float) -> float:

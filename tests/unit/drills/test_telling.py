@@ -4,7 +4,7 @@ import pytest
 
 from pgdrill.drills import telling
 from pgdrill.drills.state import Drill, Problem, Step
-from pgdrill.evidence.record import Trigger
+from pgdrill.evidence.record import Examined, Trigger
 from pgdrill.messages import Kind, Level
 from pgdrill.model import Finding, Stage, Verdict
 from tests.unit.evidence.drills import START, drilled
@@ -69,7 +69,7 @@ def test_a_drill_is_told_as_loudly_as_its_verdict_is_bad(
     findings = (Finding(check="rows", verdict=verdict, reason="as it is"),)
     evidence = drilled(verdict=verdict, verdict_reason="rows: as it is", findings=findings)
     reply = telling.judged(evidence, BUCKET)
-    told = {metric.name: metric.value for metric in reply.metrics}
+    told = {metric.name: metric.value for metric in reply.metrics if "Stage" not in metric.dimensions}
     assert {name: told[name] for name in counted} == counted
     assert {name: value for name, value in told.items() if name not in counted} == {
         "RtoUsable": 15.3,
@@ -77,6 +77,7 @@ def test_a_drill_is_told_as_loudly_as_its_verdict_is_bad(
         "RpoLagOfPoint": 41.2,
         "RpoExposure": 330.5,
         "RpoWorstCase": 21960.0,
+        "ExaminedBytes": 2_100_000_000,
     }
     (message,) = reply.messages
     assert (message.level, message.kind, message.topic) == (level, Kind.DRILLS, f"drill {verdict.value}")
@@ -120,9 +121,26 @@ def test_a_time_that_was_not_measured_is_no_attribute() -> None:
     assert "usable after not measured; objective" in message.text
 
 
+def test_each_stage_is_told_by_what_it_took_itself() -> None:
+    stages = {
+        metric.dimensions["Stage"]: round(metric.value, 1)
+        for metric in telling.judged(drilled(), BUCKET).metrics
+        if metric.name == "StageSeconds"
+    }
+    assert stages == {
+        "accepted": 0.8,
+        "available": 11.6,
+        "first_login": 2.7,
+        "first_query": 0.2,
+        "hydrated": 12.9,
+        "examined": 3.3,
+    }
+
+
 def test_what_was_not_measured_is_no_metric() -> None:
     rto = drilled().rto.model_copy(update={"usable": None, "verified": None})
-    told = {metric.name for metric in telling.judged(drilled(rto=rto), BUCKET).metrics}
+    nothing = {"rto": rto, "stages": {}, "examined": Examined()}
+    told = {metric.name for metric in telling.judged(drilled(**nothing), BUCKET).metrics}
     assert told == {
         "DrillsPassed",
         "DrillsFailed",

@@ -76,6 +76,19 @@ def test_unproved_means_a_moment_of_the_age_that_is_due_the_same_in_every_try() 
     assert (START - datetime.fromisoformat(aimed[0])) // CELL == 0
 
 
+def test_after_a_drill_of_a_moment_it_is_told_how_much_of_the_window_is_proved() -> None:
+    store, its = Memory(), plan()
+    of_a_moment = drilled().point.model_copy(
+        update={"kind": PointKind.PITR, "recovers_to": START - timedelta(hours=2)}
+    )
+    archive.save(store, drilled(point=of_a_moment))
+    told = schedule.proved(store, its, drilled(point=of_a_moment), START)
+    (metric,) = told.metrics
+    assert (metric.name, metric.unit, metric.dimensions) == ("PitrProved", "Percent", {"Database": "shop"})
+    assert metric.value == 3.6  # one of 28 cells
+    assert schedule.proved(store, its, drilled(), START).metrics == ()
+
+
 def test_unproved_without_a_window_is_not_runnable() -> None:
     with pytest.raises(NotRunnable) as refused:
         schedule.meant(cell(Memory(), None), plan().database(None), "unproved", "d", START)
