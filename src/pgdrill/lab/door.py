@@ -80,6 +80,10 @@ class Door:
         asked = {"name": name, "due_at": due_at.isoformat(), "region": region}
         return self.ask("schedules/fire", asked)
 
+    def grant_quota(self, region: str | None = None) -> int:
+        """Grant the manual snapshots that were asked for in a region; return how many it takes now."""
+        return int(self.ask("quotas/grant", {"region": region})["manual_snapshots"])
+
     def hold_schedules(self, *, held: bool = True) -> None:
         """Let no schedule fire by itself, only through this door; or let them all again."""
         self.ask("schedules/hold", {"held": held})

@@ -143,10 +143,15 @@ def _handlers(
     def inbox(_: JSON) -> JSON:
         return [letter.model_dump(mode="json") for letter in Inbox(Path(os.environ[daemon.MARK])).letters()]
 
+    def grant(asked: JSON) -> JSON:
+        region = asked.get("region") or home
+        return {"region": region, "manual_snapshots": rds.quotas.grant(region)}
+
     return {
         "alarms/evaluate": alarms.evaluate,
         "alarms/live": alarms.go_on,
         "inbox": inbox,
+        "quotas/grant": grant,
         "status": status,
         "faults/list": lambda _: faults.get(),
         "faults/set": faults.set,

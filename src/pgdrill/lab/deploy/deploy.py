@@ -81,7 +81,7 @@ def deploy(
     if find_spec("pulumi_aws") is None:
         raise NotRunnable("deploying needs pulumi-aws, not installed here", hint="pip install 'pgdrill[lab]'")
     plan = settings() if given is None else given
-    plan = {"platform": "host", "raise_quota": False, "ca_bundle": lab.environment["PGSSLROOTCERT"]} | plan
+    plan = {"platform": "host", "ca_bundle": lab.environment["PGSSLROOTCERT"]} | plan
     make_secrets(lab, plan)
     place = directory(lab, stack)
     asked = {"program": str(program), "config": {"pgdrill:plan": json.dumps(plan)}}

@@ -20,7 +20,7 @@ def attributes(state: State, region: str, _: Request) -> Result:
         "DBSecurityGroups": (0, 25),
         "AuthorizationsPerDBSecurityGroup": (0, 20),
         "DBParameterGroups": (len(state.parameter_groups.all(region)), 50),
-        "ManualSnapshots": (manual, state.settings.manual_snapshots),
+        "ManualSnapshots": (manual, state.quotas.value(region)),
         "EventSubscriptions": (0, 20),
         "DBSubnetGroups": (len(state.subnet_groups.all(region)), 50),
         "OptionGroups": (0, 20),

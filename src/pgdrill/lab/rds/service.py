@@ -34,6 +34,7 @@ from pgdrill.lab.rds import (
     wire,
 )
 from pgdrill.lab.rds.neighbours import Neighbours, Nobody
+from pgdrill.lab.rds.quotas import Quotas
 from pgdrill.lab.rds.records import Instance
 from pgdrill.lab.rds.state import LabSettings, State
 from pgdrill.lab.rds.wire import RdsError, Request, Response, Result
@@ -120,6 +121,10 @@ class Rds:
     @property
     def clock(self) -> LabClock:
         return self._state.clock
+
+    @property
+    def quotas(self) -> Quotas:
+        return self._state.quotas
 
     def handle(self, region: str, action: str, params: dict[str, list[str]]) -> Response:
         """Answer one request of the AWS API."""

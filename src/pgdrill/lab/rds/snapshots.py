@@ -24,11 +24,9 @@ MANUAL, AUTOMATED = "manual", "automated"
 
 def check_quota(state: State, region: str) -> None:
     taken = sum(snapshot.kind == MANUAL for snapshot in state.snapshots.all(region))
-    if taken >= state.settings.manual_snapshots:
-        raise RdsError(
-            "SnapshotQuotaExceeded",
-            f"Cannot create more than {state.settings.manual_snapshots} manual snapshots",
-        )
+    most = state.quotas.value(region)
+    if taken >= most:
+        raise RdsError("SnapshotQuotaExceeded", f"Cannot create more than {most} manual snapshots")
 
 
 def begin(state: State, instance: Instance, identifier: str, kind: str, tags: dict[str, str]) -> Snapshot:

@@ -20,6 +20,7 @@ from pgdrill.lab.faults import Faults, Transition
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.rds import fresh, listing
 from pgdrill.lab.rds.neighbours import Neighbours
+from pgdrill.lab.rds.quotas import Quotas
 from pgdrill.lab.rds.records import (
     Event,
     Export,
@@ -97,6 +98,7 @@ class State:
         self.neighbours = neighbours
         self.settings = settings
         self.clock = clock
+        self.quotas = Quotas(directory / "quotas.json", settings.manual_snapshots)
         self.lock = threading.RLock()
         self.closing = threading.Event()
         records = directory / "records"

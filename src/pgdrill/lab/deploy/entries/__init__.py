@@ -12,6 +12,7 @@ from pgdrill.lab.deploy.entries import (
     networks,
     objects,
     queues,
+    quotas,
     roles,
     rules,
     schedules,
@@ -35,5 +36,6 @@ ALL: tuple[Entry, ...] = (
     *queues.ENTRIES,
     *topics.ENTRIES,
     *alarms.ENTRIES,
+    *quotas.ENTRIES,
 )
 BY_TYPE = {entry.type: entry for entry in ALL}
