@@ -16,12 +16,12 @@ import pytest
 from typer.testing import CliRunner
 
 from pgdrill.cli import evidence as cli
-from pgdrill.lab import production, shop
+from pgdrill.lab import calls, production, shop
 from pgdrill.lab.deploy import deploy
 from pgdrill.lab.deploy.deployment import OUTPUTS, PLAN
 from pgdrill.lab.lab import Lab
 from pgdrill.plan import Plan
-from tests.integration import labs
+from tests.integration import labs, reached
 from tests.integration.deployed import Cell, Deployment, until
 
 # It takes some two minutes of a machine that does nothing else.
@@ -111,7 +111,7 @@ def daily(primary: Cell, dr: Cell, first: datetime) -> Iterator[Occasion]:
         at = first + n * DAY - HOUR
         for minute in range(3):
             yield Occasion(at + minute * timedelta(minutes=1), primary.region, named(primary, "export"))
-        for minute, thing in (4, "tell"), (5, "retain"):
+        for minute, thing in (4, "watch"), (5, "retain"):
             for second, cell in enumerate((primary, dr)):
                 due = at + timedelta(minutes=minute, seconds=second)
                 yield Occasion(due, cell.region, named(cell, thing))
@@ -217,3 +217,12 @@ def test_nothing_is_left_but_production(month: Month) -> None:
         letters = cell["DeadLetterQueueArn"].rpartition(":")[2]
         url = cell.client("sqs").get_queue_url(QueueName=letters)["QueueUrl"]
         assert cell.client("sqs").receive_message(QueueUrl=url).get("Messages", []) == []
+
+
+def test_every_call_of_the_month_was_allowed_and_went_through_its_network(month: Month) -> None:
+    did = list(calls.read(month.lab.directory))
+    assert {(call.role, call.action, call.resource) for call in did if not call.allowed} == set()
+    assert len(did) > 10_000
+    distinct = {(call.role, call.action, call.resource): call for call in did}.values()
+    for cell in month.deployment.cells:
+        assert reached.unreached(cell, distinct) == set()
