@@ -1,12 +1,15 @@
 """A Pulumi program runs against the lab in a process of its own; what it does wrong is told as one clear error."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pgdrill.errors import Broken, DrillError, NotRunnable, PlanError
-from pgdrill.lab.deploy.deploy import PROGRAM, deploy, destroy, settings
+from pgdrill.lab.deploy.deploy import PROGRAM, deploy, destroy, directory, settings
 from pgdrill.lab.deploy.deployment import OUTPUTS, Deployment
 from pgdrill.lab.lab import Lab
 from tests.lab.labs import MakeLab
@@ -122,3 +125,35 @@ def test_a_program_that_is_not_there_is_told(lab: Lab, tmp_path: Path) -> None:
 def test_without_a_lab_nothing_is_deployed(make_lab: MakeLab) -> None:
     with pytest.raises(NotRunnable, match=r"^no lab runs in "):
         deploy(make_lab())
+
+
+def run(lab: Lab, *words: str) -> tuple[int, str]:
+    """Run a command of the lab as a person does; return its status and what it printed."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("pgdrill")), "lab", *words, "--directory", str(lab.directory)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"NO_COLOR": "1"},
+    )
+    return done.returncode, done.stdout if "--json" in words else done.stderr
+
+
+def test_the_commands_tell_what_they_did(lab: Lab, program: Path) -> None:
+    status, told = run(lab, "deploy", "--program", str(program), "--stack", "toy", "--json")
+    assert (status, json.loads(told)["counts"]["created"]) == (0, 4)
+    status, told = run(lab, "deploy", "--program", str(program), "--stack", "toy")
+    assert status == 0
+    assert "4 kept; 4 resources are there" in told
+    assert str(directory(lab, "toy") / OUTPUTS) in told
+    status, told = run(lab, "destroy", "--stack", "toy")
+    assert status == 0
+    assert "4 deleted; 0 resources are there" in told
+
+
+def test_settings_that_cannot_be_read_are_told(lab: Lab, tmp_path: Path) -> None:
+    settings_path = tmp_path / "settings.toml"
+    settings_path.write_text("[stack\n", encoding="utf-8")
+    status, told = run(lab, "deploy", "--settings", str(settings_path))
+    assert status == 2
+    assert f"settings {str(settings_path)!r} cannot be read" in told.replace("\n", "")
