@@ -187,6 +187,7 @@ def scope_of(settings: Settings, grounds: Grounds, ground: Ground) -> pulumi.Out
             sources=tuple(sorted(set(sources))),
             instances=tuple(database.instance for database in settings.databases),
             secrets=tuple(database.secret for database in settings.databases),
+            masters=tuple(one.master_secret for one in settings.databases if one.master_secret),
             export_role=names.role_arn(EXPORT_ROLE),
             subnet_group=here.place.subnet_group,
             parameter_group=here.place.parameter_group,

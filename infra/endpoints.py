@@ -108,14 +108,13 @@ def rds_policy(names: Names, primary: Names) -> Policy:
     return _policy(names, {"AWS": names.root}, *statements)
 
 
-def kms_policy(names: Names, primary: Names, mac: str, signing: str) -> Policy:
-    """Derive with the one key, sign with the other, and in the primary region see what key an instance has."""
+def kms_policy(names: Names, mac: str, signing: str) -> Policy:
+    """Derive with the one key, sign with the other, and look at those that anything rests on."""
     statements: list[Policy] = [
         {"Sid": "Derive", "Action": "kms:GenerateMac", "Resource": mac},
         {"Sid": "Sign", "Action": ["kms:GetPublicKey", "kms:Sign"], "Resource": signing},
+        {"Sid": "Look", "Action": "kms:DescribeKey", "Resource": names.arn("kms", "key/*")},
     ]
-    if names == primary:
-        statements.append({"Sid": "Look", "Action": "kms:DescribeKey", "Resource": names.arn("kms", "key/*")})
     return _policy(names, {"AWS": names.root}, *statements)
 
 

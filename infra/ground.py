@@ -89,7 +89,7 @@ class Ground(pulumi.ComponentResource):
 
     def _drill_endpoints(self) -> None:
         kms = pulumi.Output.all(self.keys.mac, self.keys.signing).apply(
-            lambda arns: endpoints.kms_policy(self.names, self._primary, *arns)
+            lambda arns: endpoints.kms_policy(self.names, *arns)
         )
         endpoints.Endpoints(
             f"{self._name}-drill",

@@ -123,6 +123,8 @@ class Machines(pulumi.ComponentResource):
         super().__init__("pgdrill:cell:Machines", name, None, opts)
         values: dict[str, pulumi.Input[str]] = {
             "suffix": names.suffix,
+            "schedule_group": names.stem,
+            "secrets": ",".join(secrets(settings)) if primary else "",
             "bus": bus,
             **{f"topic_{thing}": arn for thing, arn in topics.items()},
             **{f"function_{thing}": functions.get(thing, NONE) for thing in BY_NAME},
@@ -149,6 +151,12 @@ class Machines(pulumi.ComponentResource):
             self.arns[thing], self.roles[thing] = machine.arn, machine.role
             values[f"machine_{thing}"] = machine.arn
         self.register_outputs({})
+
+
+def secrets(settings: Settings) -> list[str]:
+    """Return what pgdrill reads of Secrets Manager, by name or ARN; no name holds a comma."""
+    entries = {entry for one in settings.databases for entry in (one.secret, one.master_secret) if entry}
+    return sorted(entries)
 
 
 def of_cell(*, primary: bool) -> list[str]:

@@ -26,7 +26,7 @@ class Scope:
     """One cell as its policies name it. Keys are ARNs, buckets, instances and groups are names.
 
     `sources` are the keys that the databases are encrypted with, in the primary region; `secrets` are names or ARNs
-    of the entries that beat and seal log in with.
+    of the entries that beat and seal log in with, `masters` of those that nobody reads but a recovery.
     """
 
     suffix: str
@@ -45,6 +45,7 @@ class Scope:
     export_role: str
     subnet_group: str
     parameter_group: str
+    masters: tuple[str, ...] = ()
 
     @property
     def names(self) -> Names:

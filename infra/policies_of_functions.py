@@ -3,7 +3,7 @@
 The order is that of docs/permissions.md, which says why a step makes a call. Plain functions on a Scope.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from functions import FUNCTIONS, Function
 from policies import (
@@ -162,14 +162,18 @@ def signs(scope: Scope) -> Statement:
     return allow("Sign", ["kms:Sign", "kms:GetPublicKey"], scope.signing_key)
 
 
-def logs_in(scope: Scope) -> list[Statement]:
-    """Secrets Manager puts six characters behind a secret's name. Which key it has is not known here."""
-    secrets = [
-        name if name.startswith("arn:") else scope.arn("secretsmanager", f"secret:{name}-??????")
-        for name in scope.secrets
-    ]
+def secrets(scope: Scope, names: Iterable[str]) -> list[str]:
+    """Return the ARNs of entries; Secrets Manager puts six characters behind a name."""
     return [
-        allow("LogIn", "secretsmanager:GetSecretValue", secrets),
+        name if name.startswith("arn:") else scope.arn("secretsmanager", f"secret:{name}-??????")
+        for name in names
+    ]
+
+
+def logs_in(scope: Scope) -> list[Statement]:
+    """Which key a secret has is not known here."""
+    return [
+        allow("LogIn", "secretsmanager:GetSecretValue", secrets(scope, scope.secrets)),
         allow(
             "UnlockSecret",
             "kms:Decrypt",
@@ -251,8 +255,19 @@ def export(scope: Scope) -> list[Statement]:
     ]
 
 
-def tell(scope: Scope) -> list[Statement]:
-    return [*gathers(scope), *files(scope, read=INVENTORY, write=("inventory",))]
+def watch(scope: Scope) -> list[Statement]:
+    """Tells of all keys that something here rests on; where production is, also of those of the databases."""
+    keys = (scope.storage_key, scope.mac_key, scope.signing_key)
+    theirs = scope.sources if scope.is_primary else ()
+    return [
+        *gathers(scope),
+        allow("LookAtKeys", "kms:DescribeKey", sorted({*keys, *theirs})),
+        *files(
+            scope,
+            read=(*INVENTORY, "canary", "exports", "skipped", "watch"),
+            write=("inventory", "watch"),
+        ),
+    ]
 
 
 def hear(scope: Scope) -> list[Statement]:
@@ -368,7 +383,7 @@ def confront(scope: Scope) -> list[Statement]:
 STATEMENTS: dict[str, Callable[[Scope], list[Statement]]] = {
     made.__name__: made
     for made in (
-        beat, seal, take, retain, copy, export, tell, hear, choose, restore, observe, unlock, examine, judge, destroy,
+        beat, seal, take, retain, copy, export, watch, hear, choose, restore, observe, unlock, examine, judge, destroy,
         reap, confront,
     )
 }  # fmt: skip

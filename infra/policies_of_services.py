@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from policies import EVERYTHING, Document, Scope, Statement, allow, denials, document, via
+from policies_of_functions import secrets
 
 NAMESPACE = "pgdrill"
 
 WIDE = {
     "DeliverLogs": "the log delivery of Step Functions has actions of the account, none of which names a resource",
+    "LookAtSchedules": "scheduler:ListSchedules knows no resource",
     "PutMetrics": "cloudwatch:PutMetricData knows no resource; its namespace is a condition",
 }
 
@@ -24,11 +26,25 @@ def machine(scope: Scope, name: str, functions: Iterable[str], machines: Iterabl
     statements = [
         allow("Invoke", "lambda:InvokeFunction", [_function(scope, function) for function in functions]),
         *_starts(scope, machines),
+        *(ASKS[name](scope) if name in ASKS else []),
         *_kept(scope, name),
     ]
     if not statements[0]["Resource"]:
         del statements[0]
     return document(*statements, *denials(scope.names))
+
+
+def looks(scope: Scope) -> list[Statement]:
+    """Let the watch see which schedules are disabled and which secrets are gone; it reads none."""
+    statements = [allow("LookAtSchedules", "scheduler:ListSchedules", EVERYTHING)]
+    if scope.is_primary:
+        entries = secrets(scope, sorted({*scope.secrets, *scope.masters}))
+        statements.append(allow("LookAtSecrets", "secretsmanager:DescribeSecret", entries))
+    return statements
+
+
+# What a machine asks AWS itself, since no function can from its network.
+ASKS = {"watch": looks}
 
 
 def publish(scope: Scope, name: str, bus: str, topics: Iterable[str]) -> Document:

@@ -115,7 +115,7 @@ def planned(settings: Settings, *, primary: bool) -> Iterator[Planned]:
             yield Planned("export", "rate(15 minutes)", 15 * MINUTE)
     else:
         yield Planned("copy", "rate(5 minutes)", 5 * MINUTE)
-    yield Planned("tell", "rate(5 minutes)", 5 * MINUTE)
+    yield Planned("watch", "rate(5 minutes)", 5 * MINUTE)
     yield Planned("reap", "rate(15 minutes)", 15 * MINUTE)
     yield Planned("retain", f"cron({_clear_minute(settings)} * * * ? *)", HOUR)
 

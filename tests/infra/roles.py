@@ -35,6 +35,7 @@ def scope(region: str = HOME, suffix: str = "test") -> Scope:
         sources=(home.arn("kms", "key/production"),),
         instances=("shop-production",),
         secrets=("shop/pgdrill",),
+        masters=("shop/master",),
         export_role=home.role_arn("rds-export"),
         subnet_group=here.thing("drill"),
         parameter_group=here.thing("drill"),

@@ -16,6 +16,7 @@ from functions import BY_NAME, FUNCTIONS, of_cell
 from pgdrill import errors, handlers
 from pgdrill.drills import drill as steps
 from pgdrill.drills.state import Step as DrillStep
+from pgdrill.lab.bends import sdk_names
 from pgdrill.points import taking
 from pgdrill.points.taking import SEALS
 from pgdrill.points.taking import Step as TakingStep
@@ -191,6 +192,11 @@ def test_placeholders_are_those_that_are_filled() -> None:
     known = {f"function_{function.name}" for function in FUNCTIONS} | {
         "machine_publish",
         "bus",
+        "evidence",
+        "queue_canary",
+        "region",
+        "schedule_group",
+        "secrets",
         "suffix",
         "topic_backups",
         "topic_drills",
@@ -216,7 +222,21 @@ def test_every_error_that_is_matched_exists() -> None:
         for part in state.body.get(field, ())
         for error in part["ErrorEquals"]
     }
+    declared |= {
+        error
+        for name in NAMES
+        for state in definitions.states(name)
+        if ":aws-sdk:" in state.body.get("Resource", "")
+        for error in _declared(*state.body["Resource"].split(":")[-2:])
+    }
     assert matched - DRILL_ERRORS - declared - STATES_ERRORS - LAMBDA_ERRORS - RUNTIME_ERRORS == set()
+
+
+def _declared(service: str, action: str) -> set[str]:
+    """Return what an integration with the SDK can end in, under the names that states match."""
+    model = get_session().get_service_model(sdk_names.BOTOCORE.get(service, service))
+    operation = sdk_names.operation(model, action)
+    return {sdk_names.exception(service, operation, shape.name) for shape in operation.error_shapes}
 
 
 @pytest.mark.parametrize(("name", "state"), FUNCTION_STATES)
@@ -455,11 +475,11 @@ def test_a_payload_carries_the_drill_alone_from_step_to_step() -> None:
                 assert set(catcher["Output"]) <= {"drill", "error"}
 
 
-def test_every_machine_but_publish_publishes_what_its_functions_reply() -> None:
+def test_every_machine_publishes_what_its_functions_reply() -> None:
     for name in NAMES:
         starts = [state for state in definitions.states(name) if state.body.get("Resource") == START]
         targets = {state.body["Arguments"]["StateMachineArn"] for state in starts}
-        assert targets == (set() if name == "publish" else {"${machine_publish}"})
+        assert targets == ({"${machine_publish}"} if definitions.functions(name) else set())
 
 
 def test_the_pictures_are_those_of_the_definitions() -> None:

@@ -221,7 +221,7 @@ def test_schedules_are_the_plans_in_utc_with_a_queue_for_what_is_lost(
         schedule = cell.client("scheduler").get_schedule(Name=one["Name"], GroupName=cell["ScheduleGroup"])
         found[one["Name"].removeprefix(f"pgdrill-{cell.suffix}-")] = schedule
     databases = {one["name"] for one in deployment.plan["database"]}
-    both = {"tell", "retain", "reap"} | {f"drill-{name}" for name in databases}
+    both = {"watch", "retain", "reap"} | {f"drill-{name}" for name in databases}
     jobs = {f"{job}-{name}" for job in ("take", "seal") for name in databases} | {"beat", "export"}
     assert found.keys() >= both | (jobs if cell.name == "primary" else {"copy"})
     machines = set(cell.named("MachineArn").values())

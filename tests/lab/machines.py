@@ -18,6 +18,7 @@ from tests.lab.roles import ACCOUNT
 HOME, AWAY = "ap-southeast-1", "ap-northeast-1"
 SUFFIX = "test"
 BUS = f"pgdrill-{SUFFIX}"
+SECRETS = ("shop/pgdrill", "shop/master")
 
 # Answers in turn, the last one again and again; `raises` names the class of an error, `until` a file to wait for.
 SCRIPTED = """
@@ -62,6 +63,11 @@ class Machines:
         lab.client("events", region).create_event_bus(Name=BUS)
         self._values = {
             "suffix": SUFFIX,
+            "schedule_group": BUS,
+            "secrets": ",".join(SECRETS),
+            "region": region,
+            "evidence": f"{BUS}-evidence",
+            "queue_canary": f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{BUS}-canary",
             "bus": self.bus,
             "machine_publish": f"arn:aws:states:{here}:stateMachine:publish",
             **{f"topic_{kind}": arn for kind, arn in self.topics.items()},

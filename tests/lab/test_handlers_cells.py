@@ -113,7 +113,7 @@ def test_an_export_that_lost_rows_is_convicted_by_a_copy_that_passes(production:
 
 
 def test_what_one_cell_tells_the_other_hears_and_copies(production: Production) -> None:
-    told_ = told(call("tell"))
+    told_ = told(call("watch"))
     (event,) = told_.events
     assert (event.kind, event.subject) == ("InventoryTold", production.plan.primary.region)
     with in_dr(production):
@@ -124,7 +124,7 @@ def test_what_one_cell_tells_the_other_hears_and_copies(production: Production) 
         there = Cell.open(production.plan, production.plan.dr).snapshots.find(production.point.id)
         assert there is not None
         assert call("retain")["reply"]["events"] == []
-        assert told(call("tell")).events[0].detail["points"] == 1
+        assert told(call("watch")).events[0].detail["points"] == 1
     assert call("retain")["reply"]["events"] == []
     assert production.cell.snapshots.find(production.point.id) is not None
 

@@ -165,9 +165,9 @@ def test_what_one_cell_tells_the_other_hears_and_copies(home: Machines, away: Ma
     rule(home, "to-the-other-cell", told, away.bus)
     rule(away, "heard", told, away.arns["hear"], away.arns["copy"])
     event = happened("InventoryTold", region=HOME, suffix=SUFFIX, made_at="2026-11-23T19:00:00Z", sha256="d")
-    home.script(tell={"reply": given(Reply(events=(event, happened("PointDeleted"))))["reply"]})
+    home.script(watch={"reply": given(Reply(events=(event, happened("PointDeleted"))))["reply"], "parts": []})
     away.script(hear={"reply": None}, copy={"reply": None})
-    home.run("tell", {"due_at": "2026-11-23T19:00:00Z"})
+    home.run("watch", {"due_at": "2026-11-23T19:00:00Z"})
     until(lambda: set(away.called) == {"hear", "copy"}, seconds=20)
     heard = dict(away.calls)
     assert heard["hear"] == {"detail": {"subject": "a-thing", **event.detail}}

@@ -49,11 +49,11 @@ class Round(NamedTuple):
 # and so does each telling of the other cell. Tests of the deployment hold these against what is deployed.
 BEAT = Round(1, 0.5, 0.5, 3)
 ROUNDS = {
-    "tell": Round(5, 3.0, 0.5, 11),
     "hear": Round(5, 2.0, 0.5, 10),
-    "watch": Round(5, 3.0, 0.5, 11),
+    "watch": Round(5, 4.0, 1.0, 16),
     "reap": Round(15, 2.0, 0.5, 3),
     "retain": Round(60, 5.0, 0.5, 11),
+    "canary": Round(1440, 0, 0, 10),
 }
 PRIMARY_ROUNDS = {"export": Round(15, 3.0, 0.5, 4)}
 DR_ROUNDS = {"copy": Round(5, 4.0, 0.5, 11), "copy, as told": Round(5, 4.0, 0.5, 11)}

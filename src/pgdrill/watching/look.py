@@ -126,7 +126,7 @@ def look(cell: Cell, own: Inventory, instances: Sequence[Instance], asked: Asked
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         all_found = [one for one in pool.map(found, plan.databases) if one]
-    canary = seen("the canary", lambda: cell.store.get(f"canary/{cell.place.region}.json"))
+    canary = seen("the canary", partial(_canary, cell))
     keys = [seen(f"key {key}", partial(_unusable, cell, key)) for key in _keys(cell, instances)]
     learned = memory.model_copy(
         update={"databases": memory.databases | {one.watched.database: one.known for one in all_found}}
@@ -143,7 +143,7 @@ def look(cell: Cell, own: Inventory, instances: Sequence[Instance], asked: Asked
         unusable_keys=tuple(key for key in keys if key),
         unusable_secrets=asked.secrets,
         disabled_schedules=asked.schedules,
-        canary_at=_Canary.model_validate_json(canary).arrived_at if canary else None,
+        canary_at=canary,
         stored=kept,
         dollars=storage.monthly(kept),
         unseen=frozenset(unseen),
@@ -257,6 +257,16 @@ def _forks(cell: Cell, database: str, now: datetime) -> int:
 def _archived(cell: Cell, database: DatabasePlan) -> Archived:
     newest = exports.newest(cell, database)
     return Archived(passed_of=newest.passed_of, missing=newest.missing) if newest else Archived()
+
+
+def _canary(cell: Cell) -> datetime | None:
+    """Return when the newest canary arrived."""
+    key = f"canary/{cell.place.region}.json"
+    body = cell.store.get(key)
+    try:
+        return _Canary.model_validate_json(body).arrived_at if body is not None else None
+    except ValidationError as error:
+        raise Broken(f"{key!r} cannot be read", hint="the next canary writes it again") from error
 
 
 def _keys(cell: Cell, instances: Iterable[Instance]) -> list[str]:

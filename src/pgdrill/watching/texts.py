@@ -189,7 +189,7 @@ TEXTS = {
         "{region} has heard nothing of {other}.",
         "the value is the seconds since its last inventory; one comes every five minutes, none late by {threshold}",
         "the region may be lost, or only the way between the cells.",
-        "is {other} up? If not, this is the day: see the runbook's recovery in {region}. Else see machine tell there.",
+        "is {other} up? If not, this is the day: see the runbook's recovery in {region}. Else see machine watch there.",
     ),
     "storage-dear": Text(
         "{region}: the estimated storage cost passed its ceiling.",

@@ -23,8 +23,8 @@ FUNCTIONS = (
     "retain",
     "seal",
     "take",
-    "tell",
     "unlock",
+    "watch",
 )
 SHARED = {"__init__", "boundary", "payloads", "pointing", "steps"}
 # What only a person, the lab, a rendered report or an export needs.
