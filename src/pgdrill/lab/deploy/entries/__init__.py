@@ -3,6 +3,7 @@
 from pgdrill.lab.deploy.entries import (
     alarms,
     buckets,
+    dashboards,
     databases,
     events,
     functions,
@@ -28,6 +29,7 @@ ALL: tuple[Entry, ...] = (
     *objects.ENTRIES,
     *networks.ENTRIES,
     *rules.ENTRIES,
+    *dashboards.ENTRIES,
     *databases.ENTRIES,
     *functions.ENTRIES,
     *machines.ENTRIES,
