@@ -9,11 +9,13 @@ import os
 import queue
 import time
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
 
 from pgdrill.lab import daemon
 from pgdrill.lab.bends.graft import Function, amend, graft
@@ -61,11 +63,27 @@ def apply(_: Rds) -> None:
     )
     vars(lambda_runtime)["zipfile"] = own  # what of the module the emulator uses
     amend(lambda_runtime, "_PYTHON_WORKER_SCRIPT", _OLD_END, _END.format(mark=MARK))
+    graft(lambda_svc, "_fetch_code_from_s3(bucket, key, version_id)", _once)
     graft(
         lambda_runtime.Worker,
         "_drain_stderr_bounded(self, first_line_wait, idle_confirm, hard_cap)",
         _until_the_mark,
     )
+
+
+def _once(original: Function) -> Function:
+    """Let the functions of one zip share its bytes, which the emulator reads anew for each."""
+
+    def fetch(bucket: str, key: str, version_id: str | None = None) -> bytes | None:
+        content: bytes | None = original(bucket, key, version_id)
+        return None if content is None else _the_same(content)
+
+    return fetch
+
+
+@lru_cache(maxsize=8)
+def _the_same(content: bytes) -> bytes:
+    return content
 
 
 def _until_the_mark(_: Function) -> Function:
