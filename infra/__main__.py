@@ -12,6 +12,7 @@ import pulumi_aws as aws
 
 import settings as configuration
 from cell import Cell
+from chats import Chats
 from functions import Zip
 from ground import grounds
 from outputs import outputs
@@ -30,5 +31,12 @@ cells = {
     which: Cell(which, settings, both, ground, packages)
     for which, ground in (("primary", both.primary), ("dr", both.dr))
 }
+if settings.notify.chats:
+    Chats(
+        "chats",
+        settings,
+        both.primary.names,
+        [topic for cell in cells.values() for topic in cell.topics.by_kind.values()],
+    )
 for name, value in outputs(settings, account, both, cells).items():
     pulumi.export(name, value)

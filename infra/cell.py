@@ -7,6 +7,8 @@ import pulumi
 
 import buses
 import policies_of_services as services
+from canary import Canary
+from fast_path import FastPath
 from functions import Zip
 from ground import EXPORT_ROLE, Ground, Grounds
 from lambdas import Lambdas
@@ -18,6 +20,7 @@ from quotas import raise_quota
 from roles import Role
 from schedules import Schedules, planned
 from settings import Settings
+from subscriptions import Subscriptions
 from topics import Topics
 
 SCHEDULER, STARTER, FORWARDER = "scheduler", "starter", "forwarder"
@@ -69,8 +72,19 @@ class Cell(pulumi.ComponentResource):
             scope=self._scope,
             functions=lambdas.versions,
             bus=bus.arn,
-            topics={"backups": self.topics.backups, "drills": self.topics.drills},
+            topics=self.topics.by_kind,
+            canary=Canary(f"{name}-canary", settings, names, key, self.topics.by_kind, opts=self._inside),
             key=key,
+            opts=self._inside,
+        )
+        Subscriptions(name, settings, names, self.topics.by_kind, opts=self._inside)
+        FastPath(
+            name,
+            settings,
+            names,
+            machines=tuple(machines.arns),
+            topics=self.topics.by_kind,
+            dead_letters=dead_letters.arn,
             opts=self._inside,
         )
         self._between(bus, other, machines, dead_letters)

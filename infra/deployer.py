@@ -152,6 +152,10 @@ OPTIONAL = {
         "StartDBInstanceAutomatedBackupsReplication", "StopDBInstanceAutomatedBackupsReplication",
         "DescribeDBInstanceAutomatedBackups",
     ),
+    "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration": (
+        "CreateSlackChannelConfiguration", "DeleteSlackChannelConfiguration",
+        "DescribeSlackChannelConfigurations", "UpdateSlackChannelConfiguration",
+    ),
 }  # fmt: skip
 
 WIDE = {

@@ -14,9 +14,11 @@ import pulumi
 import pulumi_aws as aws
 
 import policies_of_services as services
+from canary import CANARY, Canary
 from functions import BY_NAME
 from lambdas import LOGS_DAYS
 from naming import Names
+from pgdrill.messages import Kind
 from policies import Document, Scope, trust
 from roles import Role
 from settings import Settings
@@ -115,7 +117,8 @@ class Machines(pulumi.ComponentResource):
         scope: pulumi.Output[Scope],
         functions: Mapping[str, pulumi.Input[str]],
         bus: pulumi.Input[str],
-        topics: Mapping[str, pulumi.Input[str]],
+        topics: Mapping[Kind, pulumi.Input[str]],
+        canary: Canary,
         key: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -125,7 +128,10 @@ class Machines(pulumi.ComponentResource):
             "suffix": names.suffix,
             "schedule_group": names.stem,
             "secrets": ",".join(secrets(settings)) if primary else "",
+            "region": names.region,
+            "evidence": scope.apply(lambda known: known.evidence),
             "bus": bus,
+            "queue_canary": canary.url,
             **{f"topic_{thing}": arn for thing, arn in topics.items()},
             **{f"function_{thing}": functions.get(thing, NONE) for thing in BY_NAME},
         }
@@ -133,8 +139,11 @@ class Machines(pulumi.ComponentResource):
         for thing in of_cell(primary=primary):
             used = placeholders(thing)
             if thing == PUBLISH:
-                told = pulumi.Output.all(bus=bus, **topics)
-                policy = pulumi.Output.all(scope, told).apply(lambda known: _publishing(*known))
+                told = pulumi.Output.all(scope, bus, *topics.values())
+                policy = told.apply(lambda known: services.publish(known[0], PUBLISH, known[1], known[2:]))
+            elif thing == CANARY:
+                told = pulumi.Output.all(scope, canary.arn, *topics.values())
+                policy = told.apply(lambda known: services.canary(known[0], CANARY, known[2:], known[1]))
             else:
                 policy = scope.apply(partial(_running, thing))
             machine = Machine(
@@ -200,7 +209,3 @@ def _text(machine: str) -> str:
 def _running(machine: str, scope: Scope) -> Document:
     there = [name for name in invoked(machine) if BY_NAME[name].runs_in(primary=scope.is_primary)]
     return services.machine(scope, machine, there, started(machine))
-
-
-def _publishing(scope: Scope, told: Mapping[str, str]) -> Document:
-    return services.publish(scope, PUBLISH, told["bus"], [arn for name, arn in told.items() if name != "bus"])

@@ -62,12 +62,24 @@ def publish(scope: Scope, name: str, bus: str, topics: Iterable[str]) -> Documen
             bus,
             StringEquals={"events:source": source(scope)},
         ),
-        allow("Publish", "sns:Publish", topics),
+        *_tells(scope, topics),
+        *_kept(scope, name),
+        *denials(scope.names),
+    )
+
+
+def canary(scope: Scope, name: str, topics: Iterable[str], queue: str) -> Document:
+    """Let the machine of that name send to the topics, take from the queue, and write down what arrived."""
+    return document(
+        *_tells(scope, topics),
+        allow("Receive", ["sqs:DeleteMessage", "sqs:ReceiveMessage"], queue),
+        allow("DecryptReceived", "kms:Decrypt", scope.storage_key, StringEquals=via("sqs", scope.region)),
+        allow("WriteDown", "s3:PutObject", scope.objects(name)),
         allow(
-            "EncryptMessages",
-            ["kms:Decrypt", "kms:GenerateDataKey"],
+            "EncryptWritten",
+            "kms:GenerateDataKey",
             scope.storage_key,
-            StringEquals=via("sns", scope.region),
+            StringEquals=via("s3", scope.region),
         ),
         *_kept(scope, name),
         *denials(scope.names),
@@ -146,6 +158,18 @@ def _function(scope: Scope, name: str) -> str:
 def _starts(scope: Scope, machines: Iterable[str]) -> list[Statement]:
     arns = [machine_arn(scope, name) for name in machines]
     return [allow("Start", "states:StartExecution", arns)] if arns else []
+
+
+def _tells(scope: Scope, topics: Iterable[str]) -> list[Statement]:
+    return [
+        allow("Publish", "sns:Publish", topics),
+        allow(
+            "EncryptMessages",
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            scope.storage_key,
+            StringEquals=via("sns", scope.region),
+        ),
+    ]
 
 
 def _sets_aside(scope: Scope, queue: str) -> list[Statement]:

@@ -60,7 +60,12 @@ def policy(names: Names) -> Document:
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": queue,
-            "Condition": {"ArnLike": {"aws:SourceArn": names.arn("events", f"rule/{names.stem}/*")}},
+            "Condition": {
+                # Of the bus of its own, and of the default one, which rules' ARNs do not name.
+                "ArnLike": {
+                    "aws:SourceArn": [names.arn("events", f"rule/{names.stem}{end}") for end in ("/*", "-*")]
+                }
+            },
         },
         {
             "Sid": "TlsOnly",

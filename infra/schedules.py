@@ -24,6 +24,8 @@ DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 # A month has 28 days at least.
 DAYS_OF_MONTH = 28
+# When people are at work in Asia and about to be in Europe, so that a broken delivery is found by day.
+CANARY_HOUR = 6
 DUE_AT = "<aws.scheduler.scheduled-time>"
 
 
@@ -118,6 +120,7 @@ def planned(settings: Settings, *, primary: bool) -> Iterator[Planned]:
     yield Planned("watch", "rate(5 minutes)", 5 * MINUTE)
     yield Planned("reap", "rate(15 minutes)", 15 * MINUTE)
     yield Planned("retain", f"cron({_clear_minute(settings)} * * * ? *)", HOUR)
+    yield Planned("canary", f"cron({_clear_minute(settings)} {CANARY_HOUR} * * ? *)", HOUR)
 
 
 def slotted(settings: Settings, after: timedelta = timedelta()) -> str:

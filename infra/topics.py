@@ -1,20 +1,19 @@
 """The two topics of a cell, for people: one tells of recovery points, copies and exports, the other of drills."""
 
-import hashlib
-
 import pulumi
 import pulumi_aws as aws
 
 from naming import Names
-from policies import Document, document
+from pgdrill.messages import Kind
+from policies import Document, Statement, document
 from settings import Settings
 from tagging import tags
 
-BACKUPS, DRILLS = "backups", "drills"
+BACKUPS, DRILLS = Kind.BACKUPS.value, Kind.DRILLS.value
 
 
 class Topics(pulumi.ComponentResource):
-    """Encrypted with the cell's key. Who subscribes is the plan's `notify`; an address confirms by a link."""
+    """Encrypted with the cell's key; each attribute is an ARN, known once its policy stands."""
 
     backups: pulumi.Output[str]
     drills: pulumi.Output[str]
@@ -33,9 +32,13 @@ class Topics(pulumi.ComponentResource):
         self.drills = self._topic(f"{name}-{DRILLS}", DRILLS)
         self.register_outputs({BACKUPS: self.backups, DRILLS: self.drills})
 
+    @property
+    def by_kind(self) -> dict[Kind, pulumi.Output[str]]:
+        return {Kind.BACKUPS: self.backups, Kind.DRILLS: self.drills}
+
     def _topic(self, name: str, thing: str) -> pulumi.Output[str]:
         inside = pulumi.ResourceOptions(parent=self)
-        names, notify = self._names, self._settings.notify
+        names = self._names
         topic = aws.sns.Topic(
             name,
             name=names.thing(thing),
@@ -44,37 +47,51 @@ class Topics(pulumi.ComponentResource):
             tags=tags(self._settings, names.thing(thing)),
             opts=inside,
         )
-        aws.sns.TopicPolicy(
+        allowed = aws.sns.TopicPolicy(
             name,
             arn=topic.arn,
             policy=pulumi.Output.json_dumps(policy(names, thing)),
             region=names.region,
             opts=inside,
         )
-        endpoints = [("email", one) for one in notify.email] + [("https", one) for one in notify.https]
-        for protocol, endpoint in endpoints:
-            # The address is no name for a resource: it may be long, and it says who is told.
-            digest = hashlib.sha256(endpoint.encode()).hexdigest()[:8]
-            aws.sns.TopicSubscription(
-                f"{name}-{protocol}-{digest}",
-                topic=topic.arn,
-                protocol=protocol,
-                endpoint=endpoint,
-                region=names.region,
-                opts=inside,
-            )
-        return topic.arn
+        return pulumi.Output.all(topic.arn, allowed.id).apply(lambda known: str(known[0]))
 
 
 def policy(names: Names, thing: str) -> Document:
-    """Let nobody come without TLS. Roles of the account publish by their own policies."""
+    """Let this deployment's alarms and event rules publish; roles of the account do by their own policies.
+
+    EventBridge tells a key's policy nothing of whom it comes for, so what it comes for is asked here. RDS publishes
+    through EventBridge alone: an event subscription of its own would tell everything twice.
+
+    Sources: CloudWatch User Guide, "Using Amazon CloudWatch alarms", on permissions for SNS; EventBridge User Guide,
+    "Using resource-based policies"; SNS Developer Guide, "Key management".
+    """
+    topic = names.arn("sns", names.thing(thing))
+    alarms, rules = (
+        names.arn("cloudwatch", f"alarm:{names.stem}-*"),
+        names.arn("events", f"rule/{names.stem}-*"),
+    )
     return document(
+        _may_publish("Alarms", "cloudwatch.amazonaws.com", topic, alarms),
+        _may_publish("Events", "events.amazonaws.com", topic, rules),
         {
             "Sid": "TlsOnly",
             "Effect": "Deny",
             "Principal": "*",
             "Action": "sns:Publish",
-            "Resource": names.arn("sns", names.thing(thing)),
+            "Resource": topic,
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
+        },
     )
+
+
+def _may_publish(sid: str, service: str, topic: str, source: str) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sns:Publish",
+        "Resource": topic,
+        # The ARN holds the account.
+        "Condition": {"ArnLike": {"aws:SourceArn": source}},
+    }

@@ -5,6 +5,7 @@ from typing import Any
 
 import policies_of_functions as functions
 import policies_of_services as services
+from canary import CANARY
 from functions import BY_NAME
 from machines import PUBLISH, invoked, of_cell, role_of, started
 from naming import Names
@@ -53,13 +54,15 @@ def of(cell: Scope) -> dict[str, Document]:
     primary = cell.is_primary
     found = functions.policies(cell)
     for machine in of_cell(primary=primary):
-        if machine != PUBLISH:
+        if machine not in {PUBLISH, CANARY}:
             there = [name for name in invoked(machine) if BY_NAME[name].runs_in(primary=primary)]
             found[role_of(machine)] = services.machine(cell, machine, there, started(machine))
     topics = [names.arn("sns", names.thing(topic)) for topic in ("backups", "drills")]
     bus = f"event-bus/{names.stem}"
     other = Names(cell.suffix, AWAY if primary else HOME, cell.account)
     found[role_of(PUBLISH)] = services.publish(cell, PUBLISH, names.arn("events", bus), topics)
+    awaited = names.arn("sqs", names.thing(CANARY))
+    found[role_of(CANARY)] = services.canary(cell, CANARY, topics, awaited)
     queue = names.arn("sqs", names.thing("dead-letters"))
     jobs = sorted({one.job for one in planned(load(SETTINGS), primary=primary)})
     found["scheduler"] = services.scheduler(cell, jobs, queue)

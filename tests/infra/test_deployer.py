@@ -24,7 +24,6 @@ EXPLAINED = {
 # With settings that are off by default.
 NOT_BY_DEFAULT = {
     "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
-    "aws:sns/topicSubscription:TopicSubscription",
 }
 
 

@@ -176,12 +176,17 @@ def test_a_key_is_used_through_the_service_that_it_is_for() -> None:
     assert who_may(Call("kms:Decrypt", cell.storage_key, {}, AWAY), AWAY) == set()
 
 
-def test_only_the_machine_that_publishes_reaches_people_metrics_and_the_bus() -> None:
+def test_only_the_machine_that_publishes_reaches_metrics_and_the_bus_and_only_the_canary_besides_people() -> (
+    None
+):
     own = {"cloudwatch:namespace": "pgdrill"}
     assert who_may(Call("cloudwatch:PutMetricData", "*", own, HOME)) == {"publish-machine"}
     assert who_may(Call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "AWS/RDS"}, HOME)) == set()
     topic = f"arn:aws:sns:{HOME}:{ACCOUNT}:pgdrill-test-backups"
-    assert who_may(Call("sns:Publish", topic, {}, HOME)) == {"publish-machine"}
+    assert who_may(Call("sns:Publish", topic, {}, HOME)) == {
+        "publish-machine",
+        "canary-machine",
+    }
     bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/pgdrill-test"
     assert who_may(Call("events:PutEvents", bus, {"events:source": "pgdrill.test"}, HOME)) == {
         "publish-machine"

@@ -20,6 +20,7 @@ UNTAGGABLE = {
     "aws:scheduler/schedule:Schedule": "its group is tagged; Scheduler tags groups alone",
     "aws:servicequotas/serviceQuota:ServiceQuota": "a limit of the account, not a thing",
     "aws:sns/topicPolicy:TopicPolicy": PART,
+    "aws:sns/topicSubscription:TopicSubscription": PART,
     "aws:sqs/queuePolicy:QueuePolicy": PART,
 }
 

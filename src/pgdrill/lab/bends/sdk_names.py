@@ -7,6 +7,7 @@ Source: Step Functions Developer Guide, "Supported AWS SDK service integrations"
 `DefaultNamingStrategy`.
 """
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -78,6 +79,8 @@ def request(shape: Shape, given: Any, where: str = "") -> Any:
         return [request(shape.member, value, where) for value in given]
     if isinstance(shape, MapShape) and isinstance(given, dict):
         return {name: request(shape.value, value, where) for name, value in given.items()}
+    if shape.type_name == "blob":
+        return json.dumps(given)  # a payload is JSON, a text with its quotation marks
     if shape.type_name in {"integer", "long"} and isinstance(given, float) and given.is_integer():
         return int(given)  # JSONata's numbers
     return given
