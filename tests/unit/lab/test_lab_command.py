@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pgdrill.cli import lab as cli
+from pgdrill.cli import lab_context
 from pgdrill.errors import NotRunnable
 
 
@@ -21,7 +22,7 @@ def test_without_the_extra_the_lab_says_how_to_get_it(
     monkeypatch.setattr(importlib.util, "find_spec", find)
     message = "the lab needs ministack, psutil, not installed here"
     with pytest.raises(NotRunnable, match=f"^{message}$") as raised:
-        cli._lab(tmp_path)
+        lab_context.open_lab(tmp_path)
     assert raised.value.hint == "pip install 'pgdrill[lab]'"
 
 
