@@ -7,6 +7,7 @@ import pulumi
 
 import buses
 import policies_of_services as services
+from alarms import Alarms
 from canary import Canary
 from fast_path import FastPath
 from functions import Zip
@@ -87,6 +88,7 @@ class Cell(pulumi.ComponentResource):
             dead_letters=dead_letters.arn,
             opts=self._inside,
         )
+        Alarms(name, settings, names, machines=machines.arns, topics=self.topics.by_kind, opts=self._inside)
         self._between(bus, other, machines, dead_letters)
         if settings.raise_quota:
             raise_quota(name, settings, names, primary=primary, opts=self._inside)

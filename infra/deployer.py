@@ -23,6 +23,12 @@ _TAGS = ("ListTagsForResource", "TagResource", "UntagResource")
 
 # By type: the service, and the actions that make, look at, change and delete one. `ec2` and `kms` are below.
 ACTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "aws:cloudwatch/alarmMuteRule:AlarmMuteRule": (
+        "cloudwatch", ("DeleteAlarmMuteRule", "GetAlarmMuteRule", "PutAlarmMuteRule", *_TAGS),
+    ),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": (
+        "cloudwatch", ("DeleteAlarms", "DescribeAlarms", "PutCompositeAlarm", *_TAGS),
+    ),
     "aws:cloudwatch/eventBus:EventBus": (
         "events", ("CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus", *_TAGS),
     ),
@@ -32,6 +38,9 @@ ACTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "logs",
         ("AssociateKmsKey", "CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups", "DisassociateKmsKey",
          "PutRetentionPolicy", *_TAGS),
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (
+        "cloudwatch", ("DeleteAlarms", "DescribeAlarms", "PutMetricAlarm", *_TAGS),
     ),
     "aws:iam/role:Role": (
         "iam",
@@ -194,6 +203,7 @@ def policies(cells: tuple[Names, Names], secrets: Iterable[str] = ()) -> dict[st
             *_roles(cells),
             *_secrets(cells, secrets),
         ),
+        "alarms": document(*_of(cells, "cloudwatch")),
     }
 
 
@@ -221,7 +231,8 @@ def _arns(service: str, names: Names) -> list[str]:
     """Return the patterns of all that a service holds under our names in one region."""
     stem = names.stem
     patterns = {
-        "events": [f"event-bus/{stem}", f"rule/{stem}/*"],
+        "cloudwatch": [f"alarm:{stem}-*", f"alarm-mute-rule:{stem}-*"],
+        "events": [f"event-bus/{stem}", f"rule/{stem}/*", f"rule/{stem}-*"],
         "lambda": [f"function:{stem}-*"],
         "logs": [
             f"log-group:{group}*"

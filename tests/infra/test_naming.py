@@ -35,6 +35,8 @@ FORMS = {
     "aws:scheduler/scheduleGroup:ScheduleGroup": ("name", r"[\w.-]{1,64}"),
     "aws:sqs/queue:Queue": ("name", r"[\w-]{1,80}"),
     "aws:sns/topic:Topic": ("name", r"[\w-]{1,256}"),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": ("alarmName", r"[!-~]{1,255}"),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": ("name", r"[!-~]{1,255}"),
     "aws:cloudwatch/eventBus:EventBus": ("name", r"[\w./-]{1,256}"),
     "aws:cloudwatch/eventRule:EventRule": ("name", r"[\w.-]{1,64}"),
     "aws:cloudwatch/eventArchive:EventArchive": ("name", r"[\w.-]{1,48}"),

@@ -11,7 +11,11 @@ from tests.infra.program import REGIONS, SETTINGS, Run, program
 # What has no region: IAM.
 GLOBAL = {"aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"}
 # The input that names a thing in AWS, where it is not `name`.
-NAMED_BY = {"aws:s3/bucket:Bucket": "bucket", "aws:rds/instance:Instance": "identifier"}
+NAMED_BY = {
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": "alarmName",
+    "aws:s3/bucket:Bucket": "bucket",
+    "aws:rds/instance:Instance": "identifier",
+}
 # Named within what they belong to.
 WITHIN = {"aws:iam/rolePolicy:RolePolicy"}
 
