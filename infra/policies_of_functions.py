@@ -261,7 +261,7 @@ def watch(scope: Scope) -> list[Statement]:
     theirs = scope.sources if scope.is_primary else ()
     return [
         *gathers(scope),
-        allow("LookAtKeys", "kms:DescribeKey", sorted({*keys, *theirs})),
+        allow("LookAtKeys", "kms:DescribeKey", [*keys, *theirs]),
         *files(
             scope,
             read=(*INVENTORY, "canary", "exports", "skipped", "watch"),

@@ -5,8 +5,14 @@ from pathlib import Path
 
 from pgdrill.drills import telling
 from pgdrill.model import Verdict
+from pgdrill.watching.ages import measure
+from pgdrill.watching.sighting import Sighting
+from pgdrill.watching.storage import Kind, Stored
 from tests.unit.evidence.drills import drilled
 from tests.unit.handlers.test_imports import FUNCTIONS
+from tests.unit.snapshots import AWAY, HOME
+from tests.unit.watching import world
+from tests.unit.watching.world import PLAN
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/functions.md").read_text()
@@ -42,6 +48,21 @@ def test_every_metric_stands_there() -> None:
     of_drills = {metric.name for metric in telling.judged(drilled(), "evidence").metrics}
     made = written(r'Metric\(\s*name="(\w+)"', r'_seconds\(\s*[\w.]+, "(\w+)"', r'_count\(\s*[\w.]+, "(\w+)"')
     assert named("Metrics") == made | of_drills
+
+
+def test_every_metric_of_the_watch_stands_there_with_its_unit_and_dimension() -> None:
+    metrics = {metric.name: metric for region in (HOME, AWAY) for metric in measure(look(region), PLAN)}
+    rows = [line.split("|")[1:4] for line in section("Metrics of the watch").splitlines() if line[:1] == "|"]
+    told = {name: cells for first, *cells in rows for name in re.findall(r"`([^`]+)`", first)}
+    assert set(told) == set(metrics)
+    for name, (unit, dimensions) in told.items():
+        assert unit.strip() == metrics[name].unit
+        assert set(metrics[name].dimensions) <= set(re.findall("[A-Z][a-z]+", dimensions)), name
+
+
+def look(region: str) -> Sighting:
+    stored = Stored(kind=Kind.COPIES, gigabytes=20, most_gigabytes=20, usd=2, most_usd=2)
+    return world.look(region, world.FIRST + 20 * world.DAY).model_copy(update={"stored": (stored,)})
 
 
 def test_every_event_stands_there() -> None:
