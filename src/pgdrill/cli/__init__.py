@@ -26,6 +26,7 @@ def _exit(status: object, **_: object) -> None:
 # The module of each command, in the order of `--help`. Groups have an `app`, others `register(app)` themselves.
 _MODULES = {
     "status": "status",
+    "dashboard": "dashboard",
     "verify": "verify",
     "fingerprint": "fingerprint",
     "compare": "fingerprint",
