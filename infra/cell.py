@@ -9,6 +9,7 @@ import buses
 import policies_of_services as services
 from alarms import Alarms
 from canary import Canary
+from dashboard import Dashboard
 from fast_path import FastPath
 from functions import Zip
 from ground import EXPORT_ROLE, Ground, Grounds
@@ -89,6 +90,7 @@ class Cell(pulumi.ComponentResource):
             opts=self._inside,
         )
         Alarms(name, settings, names, machines=machines.arns, topics=self.topics.by_kind, opts=self._inside)
+        Dashboard(name, settings, names, machines=tuple(machines.arns), opts=self._inside)
         self._between(bus, other, machines, dead_letters)
         if settings.raise_quota:
             raise_quota(name, settings, names, primary=primary, opts=self._inside)

@@ -29,6 +29,9 @@ ACTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": (
         "cloudwatch", ("DeleteAlarms", "DescribeAlarms", "PutCompositeAlarm", *_TAGS),
     ),
+    "aws:cloudwatch/dashboard:Dashboard": (
+        "cloudwatch", ("DeleteDashboards", "GetDashboard", "PutDashboard"),
+    ),
     "aws:cloudwatch/eventBus:EventBus": (
         "events", ("CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus", *_TAGS),
     ),
@@ -250,7 +253,11 @@ def _arns(service: str, names: Names) -> list[str]:
     }  # fmt: skip
     if service == "s3":
         return [f"arn:aws:s3:::{stem}-*"]
-    return [names.arn(service, pattern) for pattern in patterns[service]]
+    # Dashboards have no region.
+    everywhere = (
+        [f"arn:aws:cloudwatch::{names.account}:dashboard/{stem}-*"] if service == "cloudwatch" else []
+    )
+    return [*everywhere, *(names.arn(service, pattern) for pattern in patterns[service])]
 
 
 def _objects(cells: tuple[Names, Names]) -> list[Statement]:

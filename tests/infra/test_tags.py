@@ -6,6 +6,7 @@ REQUIRED = {**SETTINGS["tags"], "EnvironmentSuffix": "test", "ManagedBy": "pgdri
 PART = "a part of what it belongs to, which is tagged"
 # Source: the resources' arguments in pulumi-aws 7.51; the APIs have no tags of these either.
 UNTAGGABLE = {
+    "aws:cloudwatch/dashboard:Dashboard": "CloudWatch tags no dashboards",
     "aws:cloudwatch/eventTarget:EventTarget": PART,
     "aws:ec2/routeTableAssociation:RouteTableAssociation": PART,
     "aws:iam/rolePolicy:RolePolicy": PART,
