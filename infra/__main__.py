@@ -20,7 +20,8 @@ from pgdrill.build import zips
 
 settings = configuration.load(pulumi.Config("pgdrill").require_object(configuration.KEY))
 # A plan that cannot work is an error of the preview.
-configuration.hold(settings, datetime.now(UTC))
+now = datetime.now(UTC)
+configuration.hold(settings, now)
 account = aws.get_caller_identity().account_id
 bundle = Path(settings.ca_bundle) if settings.ca_bundle else zips.BUNDLE
 # Deployments that go on at once, with other certificates, each have a place of their own.
@@ -28,7 +29,7 @@ place = Path(os.environ.get("PGDRILL_DIST") or Path(__file__).parents[1] / "dist
 packages = {kind: zips.build(place, platform=settings.platform, ca_bundle=bundle, which=kind) for kind in Zip}
 both = grounds(settings, account)
 cells = {
-    which: Cell(which, settings, both, ground, packages)
+    which: Cell(which, settings, both, ground, packages, now)
     for which, ground in (("primary", both.primary), ("dr", both.dr))
 }
 if settings.notify.chats:

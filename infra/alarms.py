@@ -26,6 +26,8 @@ RENAMED = {"AlarmName": "name", "Metrics": "metric_queries"}
 class Alarms(pulumi.ComponentResource):
     recoverable: pulumi.Output[str]
     """ARN of the composite alarm that stands in ALARM while this cell could not recover"""
+    telling: tuple[str, ...]
+    """names of the alarms that tell somebody"""
 
     def __init__(
         self,
@@ -42,10 +44,9 @@ class Alarms(pulumi.ComponentResource):
         self._name, self._settings, self._names, self._topics = name, settings, names, topics
         primary = names.region == settings.primary.region
         functions = {one.name: one.timeout for one in BY_NAME.values() if one.runs_in(primary=primary)}
-        made: list[pulumi.Resource] = [
-            self._alarm(alarm, subject, machines)
-            for alarm, subject in alarms.of_cell(settings, names.region, functions, tuple(sorted(machines)))
-        ]
+        wanted = list(alarms.of_cell(settings, names.region, functions, tuple(sorted(machines))))
+        made: list[pulumi.Resource] = [self._alarm(alarm, subject, machines) for alarm, subject in wanted]
+        self.telling = tuple(self.named(alarm.name, subject.name) for alarm, subject in wanted)
         for thing, rule in alarms.recoverable(settings, names.region, self.named):
             made.append(self._composite(thing, rule, made))
         self.recoverable = made[-1].arn  # type: ignore[attr-defined] # the last one is a composite alarm

@@ -1,6 +1,7 @@
 """One region's cell: everything that takes, keeps, copies, exports and drills there, on the ground that is made."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pulumi
@@ -14,7 +15,7 @@ from fast_path import FastPath
 from functions import Zip
 from ground import EXPORT_ROLE, Ground, Grounds
 from lambdas import Lambdas
-from machines import Machines
+from machines import PUBLISH, Machines
 from pgdrill.plan import Plan
 from policies import Document, Scope, trust
 from queues import DeadLetters
@@ -22,6 +23,7 @@ from quotas import raise_quota
 from roles import Role
 from schedules import Schedules, planned
 from settings import Settings
+from silences import Silences, ahead
 from subscriptions import Subscriptions
 from topics import Topics
 
@@ -49,9 +51,10 @@ class Cell(pulumi.ComponentResource):
         grounds: Grounds,
         ground: Ground,
         zips: Mapping[Zip, Path],
+        now: datetime,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make it on one of the two `grounds`, of `zips` for the settings' platform."""
+        """Make it on one of the two `grounds`, of `zips` for the settings' platform, without silences over at `now`."""
         super().__init__("pgdrill:cell:Cell", name, None, opts)
         self.ground, self._settings, self._name = ground, settings, name
         self._inside = pulumi.ResourceOptions(parent=self)
@@ -89,12 +92,29 @@ class Cell(pulumi.ComponentResource):
             dead_letters=dead_letters.arn,
             opts=self._inside,
         )
-        Alarms(name, settings, names, machines=machines.arns, topics=self.topics.by_kind, opts=self._inside)
+        watched = Alarms(
+            name, settings, names, machines=machines.arns, topics=self.topics.by_kind, opts=self._inside
+        )
         Dashboard(name, settings, names, machines=tuple(machines.arns), opts=self._inside)
         self._between(bus, other, machines, dead_letters)
         if settings.raise_quota:
             raise_quota(name, settings, names, primary=primary, opts=self._inside)
-        schedules = self._schedules(machines, dead_letters, primary=primary)
+        silences = ahead(settings, now)
+        schedules = self._schedules(machines, dead_letters, primary=primary, telling=bool(silences))
+        Silences(
+            name,
+            settings,
+            names,
+            silences=silences,
+            now=now,
+            alarms=watched.telling,
+            group=schedules.group,
+            role=self.roles[SCHEDULER],
+            publish=machines.arns[PUBLISH],
+            dead_letters=dead_letters.arn,
+            key=key,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[watched]),
+        )
         if primary:
             self._role(
                 EXPORT_ROLE,
@@ -137,9 +157,12 @@ class Cell(pulumi.ComponentResource):
             opts=self._inside,
         )
 
-    def _schedules(self, machines: Machines, dead_letters: DeadLetters, *, primary: bool) -> Schedules:
+    def _schedules(
+        self, machines: Machines, dead_letters: DeadLetters, *, primary: bool, telling: bool
+    ) -> Schedules:
         names = self.ground.names
-        jobs = sorted({one.job for one in planned(self._settings, primary=primary)})
+        tells = {PUBLISH} if telling else set()
+        jobs = sorted({one.job for one in planned(self._settings, primary=primary)} | tells)
         role = self._role(
             SCHEDULER,
             "schedules start state machines",

@@ -14,7 +14,7 @@ import pulumi_aws as aws
 
 from naming import Names
 from pgdrill.messages import Kind
-from pgdrill.sections import Notify
+from pgdrill.sections import Attribute, Notify
 from settings import Settings
 
 
@@ -25,7 +25,7 @@ class Subscriber:
     protocol: str
     endpoint: str
     kinds: tuple[Kind, ...]
-    filters: Mapping[str, list[str]]
+    filters: Mapping[Attribute, list[str]]
 
     @property
     def digest(self) -> str:

@@ -26,7 +26,7 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import cloudwatch, eventbridge, sns
 
-from pgdrill.lab.bends import topics
+from pgdrill.lab.bends import mutes, topics
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.clock import LabClock
 from pgdrill.lab.cloudwatch import alarms, rules, wording
@@ -91,7 +91,9 @@ class Watch:
         """Return the region of the request at hand."""
         where = get_account_id(), get_region()
         if where not in self._regions:
-            self._regions[where] = Region(Metrics(), _metric_alarms, _composite_alarms, _World())
+            self._regions[where] = Region(
+                Metrics(), _metric_alarms, _composite_alarms, _World(), mutes.in_region
+            )
         return self._regions[where]
 
     def evaluate(self, at: float) -> None:

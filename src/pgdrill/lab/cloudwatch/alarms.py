@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from pgdrill.lab.cloudwatch import expressions, rules, wording
 from pgdrill.lab.cloudwatch.evaluation import EXTRA, OPERATORS, Decision, Missing, State, decide
 from pgdrill.lab.cloudwatch.metrics import Metric, Metrics, Stretch, Unknown, Vector, calculation
+from pgdrill.lab.cloudwatch.mutes import Mute
 
 Alarm = dict[str, Any]
 HIGH_RESOLUTION = frozenset({10, 20, 30})
@@ -26,6 +27,8 @@ REFUSED = ("EvaluationCriteria", "ThresholdMetricId")
 STATE = ("StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp")
 # Under this key a composite alarm with a suppressor carries what it has to remember; clients do not see it.
 MEMORY = "_Suppression"
+# Under this one a muted alarm carries the state that was told last.
+MUTED = "_Muted"
 # And under this one a metric alarm carries when it was made, from when its warm-up counts.
 CREATED = "_Created"
 
@@ -199,8 +202,10 @@ class Region:
         alarms: Callable[[], Mapping[str, Alarm]],
         composites: Callable[[], Mapping[str, Alarm]],
         sink: Sink,
+        mutes: Callable[[], Iterable[Mute]] = tuple,
     ) -> None:
         self.metrics = metrics
+        self._mutes = mutes
         self._alarms = alarms
         self._composites = composites
         self._sink = sink
@@ -221,6 +226,7 @@ class Region:
                 break
         for alarm in composites.values():
             self._release(alarm, at)
+        self._unmute(at)
 
     def transit(self, alarm: Alarm, state: State, reason: str, data: Any, at: float) -> None:
         """Bring an alarm to a state. `data` is what is to be read of the reason by machines, or None."""
@@ -242,8 +248,21 @@ class Region:
         if alarm.get("ActionsSuppressor"):
             memory = alarm.setdefault(MEMORY, {"announced": before["StateValue"]})
             memory["changed"] = at
+        elif self._muted(alarm, at):
+            alarm.setdefault(MUTED, before["StateValue"])
         elif alarm.get("ActionsEnabled", True):
             self._sink.act(alarm, before, at)
+
+    def _muted(self, alarm: Alarm, at: float) -> bool:
+        return any(mute.holds(alarm["AlarmName"], at) for mute in self._mutes())
+
+    def _unmute(self, at: float) -> None:
+        """Tell of what muted alarms came to, once their time is over."""
+        for alarm in (*self._alarms().values(), *self._composites().values()):
+            if MUTED in alarm and not self._muted(alarm, at):
+                told = alarm.pop(MUTED)
+                if told != alarm["StateValue"] and alarm.get("ActionsEnabled", True):
+                    self._sink.act(alarm, {"StateValue": told}, at)
 
     def state(self, name: str) -> State | None:
         alarm = self._alarms().get(name) or self._composites().get(name)

@@ -101,7 +101,36 @@ def _delete(aws: Aws, made: Made) -> None:
     aws.client("cloudwatch").delete_alarms(AlarmNames=[made.id])
 
 
+def _put_mute(wanted: Wanted) -> str:
+    given = wanted.some("name", "description", "rule", "startDate", "expireDate")
+    given["muteTargets"] = {"alarmNames": wanted.take("muteTargets")["alarmNames"]}
+    wanted.call("cloudwatch", "put_alarm_mute_rule", given, Tags=wanted.tags())
+    return str(given["name"])
+
+
+def _create_mute(wanted: Wanted) -> tuple[str, Outputs]:
+    name = _put_mute(wanted)
+    found = wanted.call("cloudwatch", "get_alarm_mute_rule", AlarmMuteRuleName=name)
+    return name, {"arn": found["AlarmMuteRuleArn"]}
+
+
+def _update_mute(wanted: Wanted, _: Made) -> Outputs:
+    _put_mute(wanted)
+    return {}
+
+
+def _delete_mute(aws: Aws, made: Made) -> None:
+    aws.client("cloudwatch").delete_alarm_mute_rule(AlarmMuteRuleName=made.id)
+
+
 ENTRIES = (
+    Entry(
+        "aws:cloudwatch/alarmMuteRule:AlarmMuteRule",
+        _create_mute,
+        _delete_mute,
+        _update_mute,
+        frozenset({"name"}),
+    ),
     Entry(
         "aws:cloudwatch/metricAlarm:MetricAlarm",
         _create_metric,
