@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs zips outputs format lock clean
+.PHONY: help setup demo test check bench docs pictures zips outputs format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ check: setup ## format, lint, types, import layers
 
 bench: setup ## measure; ratios against PostgreSQL's own tools
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+pictures: setup ## photograph dashboard, report and compliance matrix for the documents; needs Chromium
+	@$(BIN)/python -m tests.unit.dashboard.pictures
 
 docs: setup ## write anew the documents that are made from the code
 	@$(BIN)/pgdrill check docs > docs/checks.md

@@ -26,6 +26,8 @@ PAGE, HEIGHT = 1200, 150
 FAR = 3.0
 # So many values that a dot for each can still be told from the next.
 FEW = 40
+# Columns from which on there is room for six dates.
+WIDE = 8
 # Of years, months, days, hours, minutes, seconds; and of the first of each, which says in what it lies.
 _DATES = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"]
 _FIRSTS = ["", "%b", "%d %b", "%d %b", "%H:%M", "%H:%M"]
@@ -89,7 +91,7 @@ def _frame(axes: "Axes", chart: Chart, now: datetime) -> None:
     axes.grid(axis="y", color=_STANDS_FOR["line"], linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=_STANDS_FOR["soft"], length=0, pad=4)
-    dates = AutoDateLocator(minticks=3, maxticks=6, tz=UTC)  # type: ignore[no-untyped-call] # matplotlib types it so
+    dates = AutoDateLocator(minticks=2, maxticks=6 if chart.width >= WIDE else 4, tz=UTC)  # type: ignore[no-untyped-call] # matplotlib types it so
     axes.xaxis.set_major_locator(dates)
     told = ConciseDateFormatter(  # type: ignore[no-untyped-call] # as above
         dates, formats=_DATES, zero_formats=_FIRSTS, tz=UTC, show_offset=False

@@ -92,6 +92,12 @@ def amount(value: float, unit: Unit) -> str:
     return f"{value:,.10g}{' %' if unit is Unit.PERCENT else ''}"
 
 
+def nothing(chart: Chart) -> str:
+    """Say what it means that there is nothing to draw: of what is counted when it happens, that nothing happened."""
+    counted = all(metric.statistic == "Sum" for series in chart.series for metric in series.metrics)
+    return "none" if counted else "nothing was measured"
+
+
 def code(sentence: str) -> Markup:
     """Return a sentence with what stands in backquotes as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 # escaped
@@ -109,7 +115,7 @@ _ENVIRONMENT.filters |= {
     "amount": amount,
     "code": code,
     "moment": wording.moment,
-    "duration": wording.duration,
+    "nothing": nothing,
     "capital": wording.capital,
 }
 _ENVIRONMENT.tests |= {

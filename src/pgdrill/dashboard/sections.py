@@ -316,7 +316,6 @@ def _drills(cell: Cell) -> Iterator[Row]:
                     cell.of_all("inconclusive", "LastDrillInconclusive", Tone.UNSURE, "Maximum"),
                 ),
                 Unit.COUNT,
-                shape=Shape.AREA,
                 width=QUARTER,
             ),
             *present((cell.alarmed("drill-skipped", "Drills skipped in turn", span=WEEKS, width=QUARTER),)),

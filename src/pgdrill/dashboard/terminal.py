@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgdrill.dashboard.board import Alarms, Board, Chart, Shape
-from pgdrill.dashboard.page import SAYS, UNKNOWN, amount, recoverable
+from pgdrill.dashboard.page import SAYS, UNKNOWN, amount, nothing, recoverable
 from pgdrill.dashboard.readings import Line, Readings, beyond
 from pgdrill.evidence.terminal import STYLE
 from pgdrill.evidence.wording import SYMBOL, moment, visible
@@ -48,7 +48,7 @@ def _charts(charts: Sequence[Chart], readings: Readings) -> Table:
     for chart in charts:
         lines = readings.lines(chart)
         if not lines:
-            table.add_row(chart.title, Text("nothing was measured", style="dim"), "", "")
+            table.add_row(chart.title, Text(nothing(chart), style="dim"), "", "")
         for place, line in enumerate(lines):
             title = chart.title if place == 0 else ""
             limit = next((limit for limit in chart.limits if limit.alarm), None)

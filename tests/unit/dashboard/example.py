@@ -177,7 +177,7 @@ def _looked(cloud: Cloud, region: str, at: datetime, days: int) -> None:
     # The other database is a little slower in everything, and its last drill came to no conclusion.
     for one in told:
         if "Database" in one.dimensions:
-            value = {"LastDrillInconclusive": 1.0}.get(one.name, one.value)
+            value = 1.0 if one.name == "LastDrillInconclusive" and region == HOME else one.value
             cloud.put(one.name, value + SLOWER.get(one.name, 0.0), at, Database="bank")
 
 
