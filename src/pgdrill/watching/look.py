@@ -94,9 +94,9 @@ class _Drill(BaseModel):
 
 
 class _Canary(BaseModel):
-    """What the machine `canary` leaves in `canary/<region>.json` when one has arrived."""
+    """What the machine `canary` leaves in `canary/<region>.json` when one has arrived; its age counts from its due time."""
 
-    arrived_at: Moment
+    due_at: Moment
 
 
 class _Found(NamedTuple):
@@ -264,7 +264,7 @@ def _canary(cell: Cell) -> datetime | None:
     key = f"canary/{cell.place.region}.json"
     body = cell.store.get(key)
     try:
-        return _Canary.model_validate_json(body).arrived_at if body is not None else None
+        return _Canary.model_validate_json(body).due_at if body is not None else None
     except ValidationError as error:
         raise Broken(f"{key!r} cannot be read", hint="the next canary writes it again") from error
 

@@ -343,7 +343,7 @@ def test_what_the_state_machine_asked_is_taken_over() -> None:
 def test_a_database_that_cannot_be_looked_at_hides_nothing_else() -> None:
     more = Plan.model_validate(SMALL | {"database": [*SMALL["database"], SECOND]})
     looked(cell(store := Counted("drills/shop/"), more))
-    store.objects[f"canary/{HOME}.json"] = json.dumps({"arrived_at": NOW.isoformat()}).encode()
+    store.objects[f"canary/{HOME}.json"] = json.dumps({"due_at": NOW.isoformat()}).encode()
     seen = looked(cell(store, more))
     assert [watched.database for watched in seen.databases] == ["crm"]
     assert seen.unseen == {"database shop: cannot list 'drills/shop/'"}
