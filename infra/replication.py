@@ -19,6 +19,9 @@ Policy = dict[str, Any]
 
 CARRIED = ("seals", "witness", "references", "drills", "inventory", "evidence")
 ROLE = "s3-replication"
+# With the other bucket's key: S3 encrypts, and under a bucket key, which both buckets have, it also makes one, and
+# tries one that is there before it uses it. S3 takes a configuration that lacks any of them, and then carries nothing.
+REPLICA = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 
 
 class Replication(pulumi.ComponentResource):
@@ -42,7 +45,7 @@ class Replication(pulumi.ComponentResource):
             name,
             name=source.role(ROLE),
             description="S3 carries seals, witness and evidence to the other region",
-            assume_role_policy=pulumi.Output.json_dumps(trust(source)),
+            assume_role_policy=pulumi.Output.json_dumps(trust()),
             tags=tags(settings),
             opts=inside,
         )
@@ -68,25 +71,19 @@ class Replication(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def trust(names: Names) -> Policy:
-    """Let S3 take the role for this cell's evidence bucket alone."""
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "s3.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        "Condition": {
-            "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{names.bucket('evidence')}"},
-            "StringEquals": {"aws:SourceAccount": names.account},
-        },
-    }
+def trust() -> Policy:
+    """Let S3 take the role. No document says that S3 tells for which bucket when it replicates, and a condition that
+    does not hold would be told by nobody; which bucket has the role is decided by iam:PassRole.
+    """
+    statement = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def policy_of(source: Names, target: Names, source_key: str, target_key: str, *, locked: bool) -> Policy:
     """Read what is to be carried, write it over there, and use either key through S3 alone.
 
-    Source: S3 User Guide, "Setting up permissions for live replication", "Replicating encrypted objects", "Using
-    Object Lock with replication".
+    Source: S3 User Guide, "Setting up permissions for live replication", "Replicating encrypted objects", "Using an
+    S3 Bucket Key with replication", "Using Object Lock with replication".
     """
     here, there = (f"arn:aws:s3:::{names.bucket('evidence')}" for names in (source, target))
     read = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
@@ -101,9 +98,9 @@ def policy_of(source: Names, target: Names, source_key: str, target_key: str, *,
             _allow("Read", read, carried),
             _allow("Write", write, written),
             _allow("Decrypt", "kms:Decrypt", source_key, _via(source)),
-            _allow("Encrypt", "kms:Encrypt", target_key, _via(target)),
-            # What S3 does over there, it does with these two.
-            *denials(source, elsewhere=("s3:*", "kms:Encrypt")),
+            _allow("Encrypt", list(REPLICA), target_key, _via(target)),
+            # What S3 does over there, it does with these.
+            *denials(source, elsewhere=("s3:*", *REPLICA)),
         ],
     }
 

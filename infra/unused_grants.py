@@ -62,6 +62,11 @@ ONLY_OF: dict[tuple[str, str, str], str] = {
         ],
         "S3 carries the lock of an object with it, where objects are locked: protect",
     ),
+    (
+        "s3-replication",
+        "Encrypt",
+        "kms:GenerateDataKey",
+    ): "S3 makes a new key of the other bucket's, now and then; the lab's has none",
 }
 
 

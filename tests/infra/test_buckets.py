@@ -147,6 +147,15 @@ def test_each_cell_has_what_it_needs_of_the_other_and_its_evidence(
     assert len({rule["priority"] for rule in configured["rules"]}) == len(configured["rules"])
 
 
+def test_s3_takes_the_role_on_no_condition_that_it_is_not_said_to_meet(ground: Run) -> None:
+    for cell, region in CELLS.items():
+        role = ground.one("aws:iam/role:Role", f"{cell}-replication")
+        assert role.inputs["name"] == f"pgdrill-test-s3-replication-{region}"
+        (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+        service = {"Service": "s3.amazonaws.com"}
+        assert statement == {"Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole"}
+
+
 @pytest.mark.parametrize("locked", [False, True])
 def test_s3_may_carry_those_prefixes_and_no_others(locked: bool) -> None:
     here, there = (Names("test", region, ACCOUNT) for region in REGIONS)
@@ -158,11 +167,16 @@ def test_s3_may_carry_those_prefixes_and_no_others(locked: bool) -> None:
     assert not any("Delete" in action for action in statements["Write"]["Action"])
     # A lock goes along with what it locks.
     assert ("s3:GetObjectRetention" in statements["Read"]["Action"]) is locked
-    for sid, key, region in (("Decrypt", "key-here", REGIONS[0]), ("Encrypt", "key-there", REGIONS[1])):
+    # Replicas lie under a bucket key: it is made, tried, and encrypted with.
+    replicas = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+    for sid, actions, key, region in (
+        ("Decrypt", "kms:Decrypt", "key-here", REGIONS[0]),
+        ("Encrypt", replicas, "key-there", REGIONS[1]),
+    ):
         assert statements[sid] == {
             "Sid": sid,
             "Effect": "Allow",
-            "Action": f"kms:{sid}",
+            "Action": actions,
             "Resource": key,
             "Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
         }

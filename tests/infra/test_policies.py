@@ -94,8 +94,8 @@ def test_a_role_stays_in_its_region_but_for_what_rds_s3_and_events_need(role: st
         f"copy-{AWAY}": {"kms:CreateGrant", "kms:DescribeKey"},
         f"forwarder-{HOME}": {"events:PutEvents"},
         f"forwarder-{AWAY}": {"events:PutEvents"},
-        f"s3-replication-{HOME}": {"s3:PutObject"},
-        f"s3-replication-{AWAY}": {"s3:PutObject"},
+        f"s3-replication-{HOME}": {"s3:PutObject", "kms:Decrypt"},
+        f"s3-replication-{AWAY}": {"s3:PutObject", "kms:Decrypt"},
     }
     assert spared == expected.get(role, set())
 

@@ -168,7 +168,11 @@ def replicates(source: str, target: str, *keys: str) -> list[Statement]:
         allow(["s3:ReplicateObject", "s3:ReplicateTags"], f"arn:aws:s3:::{target}/*"),
         *(
             allow(action, key, StringEquals={"kms:ViaService": f"s3.{region}.amazonaws.com"})
-            for action, key, region in zip(("kms:Decrypt", "kms:Encrypt"), keys, (HOME, DR), strict=True)
+            for action, key, region in (
+                ("kms:Decrypt", keys[0], HOME),
+                ("kms:Encrypt", keys[1], DR),
+                ("kms:Decrypt", keys[1], DR),
+            )
         ),
     ]
 
@@ -182,7 +186,7 @@ def test_s3_replicates_what_the_role_may(lab: Lab, unbent: Lab) -> None:
             s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
             by = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
-            rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": by}]}
+            rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": by, "BucketKeyEnabled": True}]}
             s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=rules)
         role = Role(each, "replicator", service="s3.amazonaws.com")
         destination = {

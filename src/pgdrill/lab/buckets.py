@@ -87,7 +87,7 @@ def replicate(
         },
         {"Action": ["s3:ReplicateObject", "s3:ReplicateTags"], "Resource": f"{target}/*"},
         {"Action": "kms:Decrypt", "Resource": keys[0]},
-        {"Action": "kms:Encrypt", "Resource": keys[1]},
+        {"Action": ["kms:Decrypt", "kms:Encrypt"], "Resource": keys[1]},
     )
     iam.put_role_policy(RoleName=name, PolicyName="replicate", PolicyDocument=json.dumps(allowed))
     rules: Any = [

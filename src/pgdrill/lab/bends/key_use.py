@@ -87,6 +87,11 @@ def bucket_key(bucket: str, region: str) -> str | None:
     return found[0] if found else None
 
 
+def has_bucket_key(bucket: str) -> bool:
+    """Tell whether what a bucket holds is encrypted under a key of the bucket's, made of its customer-managed one."""
+    return "true" in _encryption(bucket, "BucketKeyEnabled")
+
+
 def message_key(service: str, resource: str) -> str | None:
     """Return the key of a queue or topic, as it was given; None where it has none."""
     found: Any = None
@@ -113,8 +118,13 @@ def _customer_managed(key: str | None, where: str) -> tuple[str, str] | None:
 
 
 def _bucket_key(bucket: str) -> str | None:
+    return next(iter(_encryption(bucket, "KMSMasterKeyID")), None)
+
+
+def _encryption(bucket: str, member: str) -> list[str]:
+    """Return what the rules of a bucket's default encryption say of a member."""
     configuration = s3._bucket_encryption.get(bucket)  # type: ignore[no-untyped-call] # noqa: SLF001
     if not configuration:
-        return None
-    named = (one.text for one in ET.fromstring(configuration).iter() if one.tag.endswith("KMSMasterKeyID"))  # noqa: S314 # what the emulator took
-    return next(named, None)
+        return []
+    rules = ET.fromstring(configuration).iter()  # noqa: S314 # what the emulator took
+    return [one.text or "" for one in rules if one.tag.endswith(member)]

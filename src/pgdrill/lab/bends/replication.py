@@ -3,7 +3,8 @@
 The role reads the version at the source and writes the replica at the destination, with the key of either bucket
 through S3. What it may not replicate has the replication status FAILED.
 
-Source: S3 User Guide, "Setting up permissions for live replication" and "Replicating encrypted objects".
+Source: S3 User Guide, "Setting up permissions for live replication", "Replicating encrypted objects" and "Using an S3
+Bucket Key with replication".
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from ministack.services import s3
 
 from pgdrill.lab.bends import roles
 from pgdrill.lab.bends.graft import Function, graft
-from pgdrill.lab.bends.key_use import bucket_key
+from pgdrill.lab.bends.key_use import bucket_key, has_bucket_key
 from pgdrill.lab.rds.service import Rds
 
 SERVICE = "s3.amazonaws.com"
@@ -56,4 +57,6 @@ def _ask(bucket: str, destination: str, key: str, rule: dict[str, Any], role: st
         ask("kms:Decrypt", found, here, **{"kms:ViaService": f"s3.{here}.amazonaws.com"})
     encryption = (rule.get("Destination") or {}).get("EncryptionConfiguration") or {}
     if replica_key := encryption.get("ReplicaKmsKeyID"):
-        ask("kms:Encrypt", replica_key, there, **{"kms:ViaService": f"s3.{there}.amazonaws.com"})
+        # A bucket key that is there is tried before it is used.
+        for action in ("kms:Encrypt", *(["kms:Decrypt"] if has_bucket_key(destination) else [])):
+            ask(action, replica_key, there, **{"kms:ViaService": f"s3.{there}.amazonaws.com"})
