@@ -114,6 +114,8 @@ def storage_policy(names: Names) -> Policy:
             source | {"ArnLike": {"aws:SourceArn": names.arn("logs", "*")}},
         ),
         _statement("Events", {"Service": "events.amazonaws.com"}, ["kms:DescribeKey", *ENCRYPT]),
+        # What a topic delivers to an encrypted queue; from which topic, the queue's policy says.
+        _statement("Deliveries", {"Service": "sns.amazonaws.com"}, list(ENCRYPT)),
         _statement("Alarms", {"Service": "cloudwatch.amazonaws.com"}, list(ENCRYPT), source),
     )
 

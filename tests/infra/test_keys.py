@@ -119,10 +119,27 @@ def test_services_use_the_storage_key_for_this_account_and_suffix() -> None:
     assert groups
     assert all(f"{REGIONS[0]}:{ACCOUNT}:log-group:" in one and "pgdrill-test-" in one for one in groups)
     for one in policy["Statement"]:
-        if one["Sid"] not in {"AccountDecides", "Logs", "Events"}:
+        if one["Sid"] not in {"AccountDecides", "Logs", "Events", "Deliveries"}:
             assert one["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
     # SNS refuses what EventBridge sends when the key's policy has a condition on its source.
     assert "Condition" not in statement(policy, "Events")
+
+
+def test_whoever_sends_to_an_encrypted_queue_may_use_its_key(whole: Run) -> None:
+    """A role does by its own policy; a service only by the key's, and what it cannot encrypt is lost in silence."""
+    services = {
+        statement["Principal"]["Service"]
+        for one in whole.of("aws:sqs/queuePolicy:QueuePolicy")
+        for statement in json.loads(one.inputs["policy"])["Statement"]
+        if statement["Effect"] == "Allow"
+    }
+    assert services == {"events.amazonaws.com", "sns.amazonaws.com"}
+    assert all(one.inputs["kmsMasterKeyId"] for one in whole.of("aws:sqs/queue:Queue"))
+    for service in services:
+        (using,) = (
+            one for one in POLICIES["storage"]["Statement"] if one["Principal"] == {"Service": service}
+        )
+        assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(using["Action"])
 
 
 def test_every_log_group_is_one_that_the_key_is_for(whole: Run) -> None:
