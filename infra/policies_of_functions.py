@@ -387,8 +387,9 @@ STATEMENTS: dict[str, Callable[[Scope], list[Statement]]] = {
         reap, confront,
     )
 }  # fmt: skip
-# What a function does in the other region: RDS lets the copy use the key of its source there.
-ELSEWHERE = {"copy": ("kms:CreateGrant", "kms:DescribeKey")}
+# What a function does in the other region: RDS asks there for a copy's source, and for its key, in the role's name.
+# Source: RDS User Guide, "Requesting a cross-Region DB snapshot copy".
+ELSEWHERE = {"copy": ("kms:CreateGrant", "kms:DescribeKey", "rds:CopyDBSnapshot")}
 
 
 def policy(scope: Scope, function: Function) -> Document:

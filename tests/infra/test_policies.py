@@ -91,7 +91,7 @@ def test_a_role_stays_in_its_region_but_for_what_rds_s3_and_events_need(role: st
         if Call(action, "*", {}, away).decided(generous) == ALLOW
     }  # fmt: skip
     expected = {
-        f"copy-{AWAY}": {"kms:CreateGrant", "kms:DescribeKey"},
+        f"copy-{AWAY}": {"kms:CreateGrant", "kms:DescribeKey", "rds:CopyDBSnapshot"},
         f"forwarder-{HOME}": {"events:PutEvents"},
         f"forwarder-{AWAY}": {"events:PutEvents"},
         f"s3-replication-{HOME}": {"s3:PutObject", "kms:Decrypt"},

@@ -10,8 +10,9 @@ from tests.integration.deployed import Cell
 
 # What AWS does in a function's name: its network interfaces, its logs, and what a service asks about a role it is given.
 _OF_AWS = ("ec2:", "logs:", "iam:")
-# A service that uses a key for a function says so, as Lambda does when it unlocks a function's environment.
-_BY_AWS = ("kms:viaservice", "kms:encryptioncontext:aws:lambda:functionarn")
+# A service that uses a key for a function says so, as Lambda does when it unlocks a function's environment, and RDS
+# that asks the other region for what it copies.
+_BY_AWS = ("aws:viaawsservice", "kms:viaservice", "kms:encryptioncontext:aws:lambda:functionarn")
 
 
 def reach(cell: Cell) -> Reach:

@@ -297,6 +297,23 @@ def test_a_copy_needs_the_keys_of_both_regions_each_through_its_own_rds(lab: Lab
 
 
 @pytest.mark.usefixtures("production")
+def test_a_copy_is_asked_for_in_both_regions(lab: Lab, role: Role) -> None:
+    """RDS asks in the source's region too, in the caller's name."""
+    copy = {
+        "SourceDBSnapshotIdentifier": arn("snapshot:taken"),
+        "TargetDBSnapshotIdentifier": "not--a-name",
+        "KmsKeyId": lab.world(DR).storage_key,
+    }
+    for regions, lacking in (([HOME, DR], None), ([DR], arn("snapshot:taken"))):
+        only_in = {"aws:RequestedRegion": regions}
+        role.may(allow("kms:*"), allow("rds:CopyDBSnapshot", StringEquals=only_in))
+        said = refusal(role.client("rds", DR), "copy_db_snapshot", **copy)
+        assert (said is None) == (lacking is None), said
+        if lacking:
+            assert f"rds:CopyDBSnapshot on resource: {lacking} because" in str(said)
+
+
+@pytest.mark.usefixtures("production")
 def test_a_restore_needs_the_key_of_its_snapshot(lab: Lab, role: Role) -> None:
     key = lab.world().storage_key
     restore = {"DBInstanceIdentifier": "not--a-name", "DBSnapshotIdentifier": "taken"}

@@ -113,6 +113,8 @@ INSTANCE_KEYS = {
     "StorageEncrypted": "rds:StorageEncrypted",
     "AllocatedStorage": "rds:StorageSize",
 }
+# Whether a service of AWS asks in the caller's name.
+VIA_A_SERVICE = "aws:ViaAWSService"
 TAG_KEYS = {"db": "db", "snapshot": "snapshot", "pg": "pg", "subgrp": "subgrp", "es": "es"}
 
 
@@ -144,7 +146,18 @@ def needs(state: State, region: str, action: str, request: Request) -> list[Need
     if action == "StartExportTask":
         passed = {"iam:PassedToService": "export.rds.amazonaws.com"}
         found.append(Need("iam:PassRole", request["IamRoleArn"], region, passed))
-    return [*found, *_key_needs(state, region, action, request)]
+    return [*found, *_elsewhere(region, action, request), *_key_needs(state, region, action, request)]
+
+
+def _elsewhere(region: str, action: str, request: Request) -> Iterator[Need]:
+    """Yield what RDS asks the source's region for in the caller's name, so that `aws:RequestedRegion` is that region.
+
+    Source: RDS User Guide, "Requesting a cross-Region DB snapshot copy".
+    """
+    if action == "CopyDBSnapshot":
+        source = request["SourceDBSnapshotIdentifier"]
+        if source.startswith("arn:") and (there := source.split(":")[3]) != region:
+            yield Need(f"rds:{action}", source, there, {VIA_A_SERVICE: "true"})
 
 
 def _resources(state: State, region: str, action: str, request: Request) -> list[str]:
