@@ -6,10 +6,13 @@ import pytest
 
 from functions import BY_NAME
 from pgdrill.planning import cost
+from pgdrill.watching import storage
+from pgdrill.watching.ages import measure
 from schedules import planned
 from settings import load
 from tests.infra.program import SETTINGS, Run
 from tests.infra.roles import AWAY, HOME
+from tests.unit.watching import world
 
 CELLS = {HOME: cost.DRILL_ENDPOINTS + cost.PRODUCTION_ENDPOINTS, AWAY: cost.DRILL_ENDPOINTS}
 # Started by what the other cell tells, which is as often.
@@ -40,6 +43,26 @@ def test_each_round_is_as_often_and_as_large_as_its_schedule_and_function(*, pri
     for name, one in counted.items():
         function = BY_NAME.get(name.partition(",")[0])
         assert one.gb == (function.memory / 1024 if function else 0)
+
+
+@pytest.mark.parametrize("region", CELLS)
+def test_alarms_are_counted_by_the_metrics_that_they_look_at(whole: Run, region: str) -> None:
+    looked_at = sum(
+        sum("metric" in query for query in one.inputs.get("metricQueries", [{"metric": None}]))
+        for one in whole.of("aws:cloudwatch/metricAlarm:MetricAlarm", region)
+    )
+    composite = len(whole.of("aws:cloudwatch/compositeAlarm:CompositeAlarm", region))
+    of_cell, of_each = cost.ALARMS[region == HOME]
+    assert of_cell + of_each == looked_at + 5 * composite
+
+
+@pytest.mark.parametrize("region", CELLS)
+def test_metrics_are_counted_that_a_look_publishes(region: str) -> None:
+    seen = world.look(region, world.FIRST + 20 * world.DAY)
+    gathered = storage.stored(seen.own, [], world.PLAN)
+    metrics = measure(seen.model_copy(update={"stored": gathered}), world.PLAN)
+    of_databases = sum("Database" in metric.dimensions for metric in metrics)
+    assert (len(metrics) - of_databases, of_databases) == cost.METRICS[region == HOME]
 
 
 def test_a_drill_is_reckoned_with_the_memory_of_what_reads() -> None:

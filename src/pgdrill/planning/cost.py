@@ -31,9 +31,11 @@ ZONES = 2
 KEYS = 3
 DRILL_ENDPOINTS = 2
 PRODUCTION_ENDPOINTS = 1
-# Alarms and metrics: of a cell, and of each database in it. The ages, quota, RTO and cost that `watch` publishes.
-ALARMS = (4, 8)
-METRICS = (4, 9)
+# Alarms and metrics: of the primary cell or the other, and of each database in it. An alarm is billed by the metrics
+# that it looks at, one that is made of others as five. Metrics are those that `watch` publishes; what is told of now
+# and then is billed by the hour.
+ALARMS = {True: (96, 16), False: (76, 10)}
+METRICS = {True: (14, 14), False: (14, 8)}
 
 
 class Round(NamedTuple):
@@ -295,8 +297,9 @@ def _standing(plan: Plan, cell: CellPlan) -> Iterator[Line]:
         assumes=f"{endpoints} in {ZONES} zones; the one of S3 is free",
     )
     yield _line("keys", region, "key", KEYS, assumes="storage, signatures, drill passwords")
-    yield _line("alarms", region, "alarm", ALARMS[0] + ALARMS[1] * databases)
-    yield _line("metrics", region, "metric", METRICS[0] + METRICS[1] * databases)
+    for what, counts in ("alarm", ALARMS), ("metric", METRICS):
+        of_cell, of_each = counts[cell is plan.primary]
+        yield _line(f"{what}s", region, what, of_cell + of_each * databases)
     yield _line("dashboard", region, "dashboard", 1)
     yield _line("logs", region, "logs", _LOGS_GB)
     yield _line("evidence in S3", region, "objects", _EVIDENCE_GB)
