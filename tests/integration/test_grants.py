@@ -48,8 +48,8 @@ def _round(lab: Lab, primary: Cell, dr: Cell) -> list[Any]:
             assert fired["undelivered"] == "", job
             failed.extend(lab.door.settle())
 
-    fire(primary, "beat", "take-shop", "beat", "seal-shop", "watch")
-    fire(dr, "watch", "copy")
+    fire(primary, "beat", "take-shop", "beat", "seal-shop", "canary", "watch")
+    fire(dr, "canary", "watch", "copy")
     until(lambda: _available(dr))
     fire(primary, "export")
     until(lambda: [task["Status"] for task in _tasks(primary)] == ["COMPLETE"])
