@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 from pgdrill.dashboard.board import (
@@ -88,11 +89,7 @@ class Cell:
 
     def asked(self, name: str) -> list[Subject]:
         """Return what there is one alarm of that kind for in this cell."""
-        return [
-            subject
-            for alarm, subject in alarms.of_cell(self.plan, self.region, self.functions, self.machines)
-            if alarm.name == name
-        ]
+        return [subject for alarm, subject in self._alarms if alarm.name == name]
 
     def limit(self, name: str, per: float = 1.0) -> Limit | None:
         """Return what an alarm holds its metric against; None where this cell has no such alarm."""
@@ -160,8 +157,11 @@ class Cell:
 
     def names(self, chosen: Callable[[Alarm], bool] = lambda _: True) -> tuple[str, ...]:
         """Return the names of this cell's alarms."""
-        made = alarms.of_cell(self.plan, self.region, self.functions, self.machines)
-        return tuple(self.thing(alarm.name, subject.name) for alarm, subject in made if chosen(alarm))
+        return tuple(self.thing(alarm.name, subject.name) for alarm, subject in self._alarms if chosen(alarm))
+
+    @cached_property
+    def _alarms(self) -> tuple[tuple[Alarm, Subject], ...]:
+        return tuple(alarms.of_cell(self.plan, self.region, self.functions, self.machines))
 
     def composites(self) -> tuple[str, ...]:
         """Return the names of the alarms that say whether it could recover, the one that says it for all first."""

@@ -69,7 +69,7 @@ def _draw(chart: Chart, readings: Readings) -> Drawn:
         lines,
         tuple(drawing.colour(line, place) for place, line in enumerate(lines)),
         # Our own drawing; its only words are numbers, dates and the names of limits.
-        Markup(drawing.svg(chart, lines, readings.now)),  # noqa: S704 # as said
+        Markup(drawing.svg(chart, lines, readings.now) if lines else ""),  # noqa: S704 # as said
         tuple(limit for limit in chart.limits if limit not in near and limit.value > 0),
         frozenset(
             line.series.label

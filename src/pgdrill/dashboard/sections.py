@@ -31,6 +31,7 @@ from pgdrill.evidence import archive
 from pgdrill.evidence.wording import PHASE
 from pgdrill.model import Stage
 from pgdrill.plan import DatabasePlan
+from pgdrill.watching.alarms import Scope
 from pgdrill.watching.storage import Kind
 
 # What a recovery waits for; what is examined later is no part of the recovery time.
@@ -68,7 +69,7 @@ def board(cell: Cell) -> Board:
 def _recoverable(cell: Cell) -> Iterator[Row]:
     composites = cell.composites()
     every = cell.names()
-    of_cell = tuple(name for name in every if name in cell.names(lambda alarm: alarm.scope == "cell"))
+    of_cell = cell.names(lambda alarm: alarm.scope is Scope.CELL)
     standing = every if len(every) <= IN_A_WIDGET else of_cell
     yield Row(
         (
