@@ -1,6 +1,7 @@
 """Alarms of a lab: looked at when the test says, told to topics, buses and history as AWS tells them."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -192,21 +193,34 @@ def test_a_topic_whose_policy_does_not_know_cloudwatch_is_not_told(lab: Lab) -> 
     )
 
 
-@pytest.mark.parametrize("admits", [True, False])
-def test_an_encrypted_topic_is_told_where_its_key_admits_cloudwatch(lab: Lab, *, admits: bool) -> None:
+@pytest.mark.parametrize(
+    ("admits", "condition"),
+    [
+        (True, {}),
+        (True, {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
+        (False, {"StringEquals": {"aws:SourceAccount": "210987654321"}}),
+        (False, None),
+    ],
+    ids=["anybody's", "own", "another's", "nobody's"],
+)
+def test_an_encrypted_topic_is_told_where_its_key_admits_cloudwatch(
+    lab: Lab, request: pytest.FixtureRequest, *, admits: bool, condition: Statement | None
+) -> None:
     account = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     statements: list[Statement] = [
         {"Effect": "Allow", "Principal": account, "Action": "kms:*", "Resource": "*"}
     ]
-    if admits:
+    if condition is not None:
         service = {"Service": "cloudwatch.amazonaws.com"}
         actions = ["kms:GenerateDataKey*", "kms:Decrypt"]
-        statements.append({"Effect": "Allow", "Principal": service, "Action": actions, "Resource": "*"})
+        allowed = {"Effect": "Allow", "Principal": service, "Action": actions, "Resource": "*"}
+        statements.append(allowed | ({"Condition": condition} if condition else {}))
     policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
     key = lab.client("kms").create_key(Policy=policy)["KeyMetadata"]["KeyId"]
-    arn = topic(lab, f"encrypted-{admits}")
+    name = re.sub("[^a-z]", "", request.node.callspec.id)
+    arn = topic(lab, f"encrypted-{name}")
     lab.client("sns").set_topic_attributes(TopicArn=arn, AttributeName="KmsMasterKeyId", AttributeValue=key)
-    put(lab, f"encrypted-{admits}", MetricName="Never", AlarmActions=[arn])
+    put(lab, f"encrypted-{name}", MetricName="Never", AlarmActions=[arn])
     lab.door.evaluate_alarms(NOON + 11 * MINUTE)
     assert len(letters(lab, arn)) == int(admits)
 

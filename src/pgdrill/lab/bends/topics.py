@@ -2,7 +2,8 @@
 
 Looks into the emulator's SNS and KMS, as its own services do; where the lab does not enforce policies, everything may.
 
-Source: SNS Developer Guide, "Key management": a topic with an AWS managed key takes nothing from services.
+Source: SNS Developer Guide, "Key management": a topic with an AWS managed key takes nothing from services, and a
+service says which account and which of its resources it uses a key for; EventBridge alone does not.
 """
 
 from ministack import app
@@ -23,10 +24,10 @@ def refusal(topic: str, service: str, source: str) -> str | None:
     if not sns.topic_policy_allows(topic, service, source, get_account_id()):
         return f"{service} is not authorized to perform: SNS:Publish on resource: {topic}"
     key = found.get("attributes", {}).get("KmsMasterKeyId")
-    return _key_refusal(key, service) if key else None
+    return _key_refusal(key, service, source) if key else None
 
 
-def _key_refusal(name: str, service: str) -> str | None:
+def _key_refusal(name: str, service: str, source: str) -> str | None:
     key = kms._resolve_key(name)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
     if name.endswith("alias/aws/sns") or key is None:
         return f"{service} is not authorized to use the key {name}"
@@ -38,7 +39,7 @@ def _key_refusal(name: str, service: str) -> str | None:
             action=action,
             resource_arn=key["Arn"],
             region=get_region(),
-            service_context={},
+            service_context={"aws:sourceaccount": get_account_id(), "aws:sourcearn": source},
         )
         decision = iam_evaluator.evaluate_resource_policy(key.get("Policy") or "", context, service=service)
         if decision.decision != "Allow":
