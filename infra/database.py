@@ -1,6 +1,7 @@
 """The databases: made here, or found and never touched. And the groups that any instance of a network is made with."""
 
 import json
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -147,7 +148,7 @@ class Adopted:
     def __init__(self, database: DatabasePlan, names: Names) -> None:
         found = aws.rds.get_instance_output(
             db_instance_identifier=database.instance, region=names.region
-        ).apply(_usable)
+        ).apply(partial(_usable, database.port))
         self.arn: pulumi.Output[str] = found.db_instance_arn
         self.key: pulumi.Output[str] = found.kms_key_id
         self.host: pulumi.Output[str] = found.address
@@ -157,11 +158,17 @@ class Adopted:
         self.parameter_group: pulumi.Output[str] = found.db_parameter_groups.apply(lambda groups: groups[0])
 
 
-def _usable(found: aws.rds.GetInstanceResult) -> aws.rds.GetInstanceResult:
+def _usable(port: int, found: aws.rds.GetInstanceResult) -> aws.rds.GetInstanceResult:
     name = found.db_instance_identifier
     if found.engine != ENGINE:
         raise NotRunnable(
             f"instance {name!r} runs {found.engine}", hint="adopt an instance of RDS for PostgreSQL"
+        )
+    if found.port != port:
+        # The groups of functions and of restored instances open the port that the settings say.
+        raise NotRunnable(
+            f"instance {name!r} listens on port {found.port}, and the settings say {port}",
+            hint=f"write port: {found.port} with the database",
         )
     if not found.storage_encrypted:
         raise NotRunnable(

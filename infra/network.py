@@ -70,23 +70,27 @@ class Network(pulumi.ComponentResource):
         self.functions = self._group("functions", "functions of pgdrill")
         self.databases = self._group("databases", "database instances")
         self.endpoints = self._group("endpoints", "endpoints of AWS services")
-        self._join("functions", self.functions, "databases", self.databases, POSTGRES)
+        # A restored instance answers on the port of what it was restored from.
+        self._ports = sorted({database.port for database in settings.databases})
+        for port in self._ports:
+            self._join("functions", self.functions, f"databases{_at(port)}", self.databases, port)
         self._join("functions", self.functions, "endpoints", self.endpoints, HTTPS)
         self._log_flows(logs, key)
         self.register_outputs({"vpc": self.vpc})
 
     def admit(self, cidr: str) -> None:
         """Let a private network of the owner's reach the databases here."""
-        aws.vpc.SecurityGroupIngressRule(
-            f"{self._name}-databases-from-{cidr}",
-            security_group_id=self.databases,
-            cidr_ipv4=cidr,
-            ip_protocol="tcp",
-            from_port=POSTGRES,
-            to_port=POSTGRES,
-            description="a client of the database",
-            **self._common(f"{self._purpose}-databases"),
-        )
+        for port in self._ports:
+            aws.vpc.SecurityGroupIngressRule(
+                f"{self._name}-databases{_at(port)}-from-{cidr}",
+                security_group_id=self.databases,
+                cidr_ipv4=cidr,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                description="a client of the database",
+                **self._common(f"{self._purpose}-databases"),
+            )
 
     def reach(self, prefix_list: pulumi.Input[str]) -> None:
         """Let functions reach S3 through its gateway endpoint."""
@@ -195,6 +199,10 @@ class Network(pulumi.ComponentResource):
             tags=tags(self._settings, self._names.thing(self._purpose)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs]),
         )
+
+
+def _at(port: int) -> str:
+    return "" if port == POSTGRES else f"-{port}"
 
 
 class FlowLogRole(pulumi.ComponentResource):

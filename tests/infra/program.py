@@ -144,7 +144,7 @@ def _answer(token: str, given: dict[str, JSON]) -> dict[str, JSON]:
             "engine": "mysql" if given["dbInstanceIdentifier"] == "of-mysql" else "postgres",
             "storageEncrypted": given["dbInstanceIdentifier"] != "in-plain",
             "address": f"{given['dbInstanceIdentifier']}.old.example",
-            "port": 5432,
+            "port": 6432 if given["dbInstanceIdentifier"] == "on-6432" else 5432,
             "dbSubnetGroup": "old-subnets",
             "kmsKeyId": f"arn:aws:kms:{region}:{ACCOUNT}:key/old",
             "vpcSecurityGroups": ["sg-database"],

@@ -111,6 +111,7 @@ def test_an_adopted_database_is_no_resource(adopted: Run) -> None:
     [
         ("of-mysql", "instance 'of-mysql' runs mysql"),
         ("in-plain", "the storage of instance 'in-plain' is not encrypted"),
+        ("on-6432", "instance 'on-6432' listens on port 6432, and the settings say 5432"),
     ],
 )
 def test_what_cannot_be_adopted_is_an_error_of_the_preview(name: str, message: str) -> None:

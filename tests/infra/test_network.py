@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from functions import FUNCTIONS, Network
+from ground import grounds
 from reachability import WAYS_OUT, Call, Reach, reach
-from tests.infra.program import ACCOUNT, REGIONS, Resource, Run
+from settings import load
+from tests.infra.program import ACCOUNT, ADOPTED, REGIONS, Resource, Run, run
 
 PRIMARY, DR = REGIONS
 KEY = f"arn:aws:kms:{PRIMARY}:{ACCOUNT}:key/key-primary-mac"
@@ -125,6 +127,17 @@ def test_drills_connect_to_temporary_instances_and_beats_to_production(
     name = f"{PRIMARY}/pgdrill-test-{function}"
     assert deployed.connects(name, f"securitygroup-{group}", 5432) is reaches
     assert not deployed.connects(name, f"securitygroup-{group}", 22)
+
+
+def test_what_is_restored_of_a_database_with_another_port_answers_on_that_port() -> None:
+    """A restored instance has the port of its source, and a drill goes there in either region."""
+    other = ADOPTED["database"][0] | {"instance": "on-6432", "port": 6432}
+    made = run(lambda: grounds(load(ADOPTED | {"database": [other]}), ACCOUNT).plan)
+    for way in ("Egress", "Ingress"):
+        rules = made.of(f"aws:vpc/securityGroup{way}Rule:SecurityGroup{way}Rule")
+        opened = [one.inputs["fromPort"] for one in rules if "database" in one.name]
+        assert opened
+        assert set(opened) == {6432}
 
 
 @pytest.mark.parametrize(
