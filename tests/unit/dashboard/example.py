@@ -54,7 +54,12 @@ class Cloud:
     def __post_init__(self) -> None:
         self._alarms = {one["AlarmName"]: one for one in self._made()}
         self._composites = {
-            name: {"AlarmName": name, "AlarmArn": f"arn:{name}", "AlarmRule": rule} | _unknown()
+            name: {
+                "AlarmName": name,
+                "AlarmArn": self.cell.arn("cloudwatch", f"alarm:{name}"),
+                "AlarmRule": rule,
+            }
+            | _unknown()
             for name, rule in alarms.recoverable(self.cell.plan, self.cell.region, self.cell.thing)
         }
         self._region = Region(self.metrics, lambda: self._alarms, lambda: self._composites, self)
@@ -69,7 +74,11 @@ class Cloud:
                 },
             }.get(alarm.scope, alarm.about(subject))
             name = cell.thing(alarm.name, subject.name)
-            yield alarms.request(alarm, subject, name, about) | {"AlarmArn": f"arn:{name}"} | _unknown()
+            yield (
+                alarms.request(alarm, subject, name, about)
+                | {"AlarmArn": cell.arn("cloudwatch", f"alarm:{name}")}
+                | _unknown()
+            )
 
     def changed(self, alarm: dict[str, Any], _: dict[str, Any], at: float) -> None:
         alarm["StateTransitionedTimestamp"] = at
