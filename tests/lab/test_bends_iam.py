@@ -363,6 +363,16 @@ def test_events_are_allowed_by_source(lab: Lab, unbent: Lab, role: Role) -> None
     assert put_event(Role(unbent, "teller", statement).client("events"), "pgdrill") is not None
 
 
+def test_a_batch_of_messages_is_allowed_as_each_of_them_is(lab: Lab, unbent: Lab) -> None:
+    batch = {"Entries": [{"Id": "1", "ReceiptHandle": "h"}]}
+    for action, passes in ("sqs:DeleteMessage", True), ("sqs:DeleteMessageBatch", False):
+        for each, bent in (lab, True), (unbent, False):
+            queue = each.client("sqs").create_queue(QueueName="letters")["QueueUrl"]
+            client = Role(each, f"taker-{passes}", allow(action)).client("sqs")
+            refused = refusal(client, "delete_message_batch", QueueUrl=queue, **batch)
+            assert (refused is None) == (passes == bent)
+
+
 def test_an_alias_is_allowed_by_its_key(lab: Lab, unbent: Lab) -> None:
     for each, passes in (lab, True), (unbent, False):
         key = each.world().mac_key

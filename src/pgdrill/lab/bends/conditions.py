@@ -2,11 +2,12 @@
 
 AWS supplies `cloudwatch:namespace`, `events:source`, `events:detail-type`, `kms:RequestAlias` and, for what a
 function's own code asks, `lambda:SourceFunctionArn`; evaluates a call that names an alias on the key behind it; and
-has the role, not the session, as `aws:PrincipalArn`. The lab speaks plain HTTP on loopback and counts as TLS does.
+has the role, not the session, as `aws:PrincipalArn`; and takes a batch of SQS for what is done to each message. The
+lab speaks plain HTTP on loopback and counts as TLS does.
 
 Source: Service Authorization Reference, CloudWatch and EventBridge; KMS Developer Guide, "Using aliases to control
 access"; IAM User Guide, "AWS global condition context keys"; Lambda Developer Guide, "Working with Lambda execution
-environment credentials".
+environment credentials"; SQS Developer Guide, "Amazon SQS API permissions: Actions and resource reference".
 """
 
 import json
@@ -25,6 +26,7 @@ _functions: dict[str, str] = {}
 
 
 def apply(_: Rds) -> None:
+    graft(iam_actions, "extract_iam_action(service, method, path, headers, body, query_params)", _one_by_one)
     graft(iam_actions, "request_tag_context(service, iam_action, body, params)", _supplied)
     graft(
         iam_evaluator,
@@ -33,6 +35,16 @@ def apply(_: Rds) -> None:
     )
     graft(iam_evaluator, "_resolve_condition_key(key, ctx)", _globally)
     graft(lambda_runtime, "execution_credentials(config)", _noting_the_function)
+
+
+def _one_by_one(original: Function) -> Function:
+    """Policies know nothing of batches: whoever may send or delete a message may do so with ten."""
+
+    def extract_iam_action(service: str, *request: Any) -> str | None:
+        action: str | None = original(service, *request)
+        return action.removesuffix("Batch") if service == "sqs" and action else action
+
+    return extract_iam_action
 
 
 def _globally(original: Function) -> Function:
