@@ -77,6 +77,18 @@ def test_a_moment_is_restored_from_production_and_never_onto_it() -> None:
     assert {call.decided(policy) for call in into} == {ALLOW}
 
 
+def test_one_role_is_handed_to_rds_by_one_function_and_to_no_other_service() -> None:
+    exporter = roles.scope().export_role
+    to_rds = {"iam:PassedToService": "export.rds.amazonaws.com"}
+    assert who_may(Call("iam:PassRole", exporter, to_rds, HOME)) == {"export"}
+    assert (
+        who_may(Call("iam:PassRole", exporter, {"iam:PassedToService": "lambda.amazonaws.com"}, HOME))
+        == set()
+    )
+    another = exporter.replace("rds-export", "examine")
+    assert who_may(Call("iam:PassRole", another, to_rds, HOME)) == set()
+
+
 @pytest.mark.parametrize("role", IDS)
 def test_a_role_stays_in_its_region_but_for_what_rds_s3_and_events_need(role: str) -> None:
     cell, policy = roles.ALL[role]
