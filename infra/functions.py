@@ -49,7 +49,7 @@ FUNCTIONS = (
     Function("retain"),
     Function("copy", where=Where.DR),
     Function("export", where=Where.PRIMARY),
-    Function("watch", memory=1024),
+    Function("watch", timeout=40, memory=1024),
     Function("hear"),
     Function("choose"),
     Function("restore"),

@@ -24,7 +24,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NAMESPACE = "pgdrill"
 WATCH = timedelta(minutes=5)
 # What a look and its publishing take at most; the time-outs of the state machines say so.
-ROUND = timedelta(seconds=90)
+ROUND = timedelta(seconds=105)
 TOLD_WITHIN = timedelta(minutes=15)
 DOCUMENT = "docs/alerting.md"
 WARM_UP = timedelta(minutes=15)
