@@ -48,12 +48,12 @@ PICTURES = (
     Picture(
         "report", lambda: report(drilled(), torn_down(drilled()), summaries(12)), width=1060, height=1700
     ),
-    Picture("matrix", lambda: matrix.page(matrix.matrix(_quarter())), width=1060, height=1400),
+    Picture("matrix", lambda: matrix.page(matrix.matrix(_month())), width=1060, height=1400),
 )
 
 
-def _quarter() -> Period:
-    return period(*weekly(), copied(), drilled(7))
+def _month() -> Period:
+    return period(*weekly(), copied())
 
 
 def photograph(picture: Picture, browser: str, folder: Path) -> None:
