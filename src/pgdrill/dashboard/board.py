@@ -118,6 +118,12 @@ class Chart:
     says: str = ""
     width: int = 8
 
+    @property
+    def caption(self) -> str:
+        """What it says, and its unit unless that is said already."""
+        told = self.says.startswith(self.unit.value)
+        return self.says if told else "; ".join(part for part in (self.unit.value, self.says) if part)
+
 
 @dataclass(frozen=True)
 class Number:

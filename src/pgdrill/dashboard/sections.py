@@ -494,6 +494,16 @@ def _system(cell: Cell) -> Iterator[Row]:
             )
         )
     )
+    yield Row(
+        present(
+            (
+                cell.alarmed(
+                    "schedule-failing", "Schedules that started nothing", span=HOURLY, says="an hour"
+                ),
+                cell.alarmed("undelivered", "Set aside, told or started nobody", says="messages"),
+            )
+        )
+    )
     wrong = {
         "keys unusable": "KeysUnusable",
         "secrets unusable": "SecretsUnusable",

@@ -176,5 +176,18 @@ def test_nothing_measured_is_told_apart_from_nothing_that_happened() -> None:
     assert (nothing(gauge), nothing(counted)) == ("nothing was measured", "none")
 
 
+@pytest.mark.parametrize(
+    ("unit", "says", "caption"),
+    [
+        (Unit.MINUTES, "each drill", "minutes; each drill"),
+        (Unit.MINUTES, "minutes of data", "minutes of data"),
+        (Unit.HOURS, "", "hours"),
+        (Unit.COUNT, "a day", "a day"),
+    ],
+)
+def test_a_chart_says_its_unit_once(unit: Unit, says: str, caption: str) -> None:
+    assert Chart("Ages", (), unit, says=says).caption == caption
+
+
 def test_words_are_escaped_and_what_is_in_backquotes_is_code() -> None:
     assert code("see `pgdrill <status>` & go") == "see <code>pgdrill &lt;status&gt;</code> &amp; go"
