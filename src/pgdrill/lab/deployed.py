@@ -17,6 +17,8 @@ from pgdrill.plan import Plan
 
 PAUSE = 0.1
 PATIENCE = 300.0
+# Events asked for at once, each with up to all of its state's output; since the last look there are a few.
+EVENTS = 10
 
 Output = tuple[str, JSON]
 
@@ -87,7 +89,7 @@ class Deployed:
 def _since(states: Any, execution: str, seen: int) -> list[Any]:
     """Return the events after one, oldest first."""
     found: list[Any] = []
-    asked: dict[str, Any] = {"executionArn": execution, "reverseOrder": True, "maxResults": 100}
+    asked: dict[str, Any] = {"executionArn": execution, "reverseOrder": True, "maxResults": EVENTS}
     while True:
         page = states.get_execution_history(**asked)
         new = [event for event in page["events"] if event["id"] > seen]

@@ -4,6 +4,7 @@ A process of its own, since Pulumi keeps its runtime in globals and asks for an 
 JSON on standard output: what it is doing, and at last what came of it.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -166,6 +167,7 @@ def run(program: Path, config: dict[str, str], materializer: Materializer, invok
 
 
 def main() -> int:
+    gc.disable()  # the process is short, and looking for cycles was a quarter of its work
     asked = json.load(sys.stdin)
     answers = sys.stdout
     directory = Path(asked["directory"])
