@@ -77,6 +77,20 @@ def test_an_alarm_looks_at_the_very_metric(home: Run) -> None:
     assert errors["dimensions"] == {"FunctionName": "pgdrill-test-take"}
 
 
+def test_alarms_on_schedules_and_what_is_set_aside_look_at_this_deployments(home: Run) -> None:
+    deployed = by_name(home)
+    failing = deployed["pgdrill-test-schedule-failing"].inputs["metricQueries"][0]["metric"]
+    assert (failing["namespace"], failing["dimensions"]) == (
+        "AWS/Scheduler",
+        {"ScheduleGroup": "pgdrill-test"},
+    )
+    aside = deployed["pgdrill-test-undelivered"].inputs
+    assert (aside["namespace"], aside["dimensions"]) == (
+        "AWS/SQS",
+        {"QueueName": "pgdrill-test-dead-letters"},
+    )
+
+
 def test_what_is_added_up_or_filled_is_an_expression(home: Run) -> None:
     failed = by_name(home)["pgdrill-test-machine-failed-take"].inputs["metricQueries"]
     assert [query["metric"]["metricName"] for query in failed[:3]] == [

@@ -17,7 +17,18 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from pgdrill.messages import Kind
-from pgdrill.plan import Copies, Cost, DatabasePlan, DrillPlan, Exports, Notify, Objectives, Points, Stack
+from pgdrill.plan import (
+    PREFIX,
+    Copies,
+    Cost,
+    DatabasePlan,
+    DrillPlan,
+    Exports,
+    Notify,
+    Objectives,
+    Points,
+    Stack,
+)
 from pgdrill.watching.texts import TEXTS, Text
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -108,7 +119,8 @@ class Alarm:
 
     `counts_from` says from when its minutes count. `allowance` is what passes on purpose between that moment and the
     threshold. An alarm with `fill` takes that value for a period without data. `at_once` says that one bad data point
-    is enough whatever the plan asks for, `by_region` that the metric has the region for a dimension. `asked` says whether the plan has it for a database.
+    is enough whatever the plan asks for, `by_region` that the metric has the region for a dimension, `about_thing` which
+    dimension one of AWS's has, and what follows the stem in the thing's name. `asked` says whether the plan has it for a database.
     """
 
     name: str
@@ -127,10 +139,14 @@ class Alarm:
     allowance: timedelta = timedelta(0)
     at_once: bool = False
     by_region: bool = False
+    about_thing: tuple[str, str] | None = None
     asked: Callable[[Subject], bool] = lambda _: True
 
     def about(self, subject: Subject) -> dict[str, str]:
-        """Return the dimensions of a metric of pgdrill's own; those of AWS's are the deployment's to tell."""
+        """Return the dimensions; those of functions and state machines are the deployment's to tell."""
+        if self.about_thing:
+            dimension, thing = self.about_thing
+            return {dimension: f"{PREFIX}-{subject.plan.stack.suffix}{thing}"}
         by_database = {"Database": subject.name} if self.scope is Scope.DATABASE else {}
         by_region = {"Region": subject.region} if self.by_region else {}
         return {"Suffix": subject.plan.stack.suffix} | by_database | by_region
@@ -265,6 +281,7 @@ def _beats(subject: Subject) -> bool:
 
 
 FUNCTIONS, MACHINES = "AWS/Lambda", "AWS/States"
+SCHEDULES, QUEUES = "AWS/Scheduler", "AWS/SQS"
 LOOK = "the look that first shows it"
 
 ALARMS: tuple[Alarm, ...] = (
@@ -489,6 +506,31 @@ ALARMS: tuple[Alarm, ...] = (
         "the execution's end",
         namespace=MACHINES,
         statistic="Sum",
+        missing="notBreaching",
+        period=WATCH,
+        at_once=True,
+    ),
+    Alarm(
+        "schedule-failing",
+        Scope.CELL,
+        ("TargetErrorCount", "InvocationDroppedCount", "InvocationsSentToDeadLetterCount"),
+        constant(0),
+        "the start that failed",
+        namespace=SCHEDULES,
+        about_thing=("ScheduleGroup", ""),
+        statistic="Sum",
+        missing="notBreaching",
+        period=WATCH,
+        at_once=True,
+    ),
+    Alarm(
+        "undelivered",
+        Scope.CELL,
+        ("ApproximateNumberOfMessagesVisible",),
+        constant(0),
+        "when SQS shows it, which it does late of a queue that nobody used for hours",
+        namespace=QUEUES,
+        about_thing=("QueueName", "-dead-letters"),
         missing="notBreaching",
         period=WATCH,
         at_once=True,

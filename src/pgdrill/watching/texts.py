@@ -185,6 +185,18 @@ TEXTS = {
         "what it was to do is not done, unless a later execution made up for it.",
         "open the execution: its last event has the error and what to look at.",
     ),
+    "schedule-failing": Text(
+        "{region}: a schedule could not start its state machine.",
+        "the last five minutes; the value is how often",
+        "what it starts does not happen, or late: the scheduler tries again for as long as the schedule says.",
+        "see the queue dead-letters, whose messages name schedule and error; the role scheduler is the usual cause.",
+    ),
+    "undelivered": Text(
+        "{region}: something was set aside: a schedule started nothing, or an event reached nobody.",
+        "the value is how many messages lie in the queue dead-letters, for 14 days at most",
+        "somebody was not told, or something was not started. What is due again was made up for since.",
+        "read them: each names its rule or schedule and the error. Delete them when you know why, and the alarm ends.",
+    ),
     "other-cell-silent": Text(
         "{region} has heard nothing of {other}.",
         "the value is the seconds since its last inventory; one comes every five minutes, none late by {threshold}",

@@ -166,6 +166,16 @@ CASES = (
     Case("function-throttled", put=(LAMBDA, "Throttles", {"FunctionName": "take"}, 1)),
     Case("function-slow", put=(LAMBDA, "Duration", {"FunctionName": "take"}, 57_001)),
     Case("machine-failed", put=(STATES, "ExecutionsAborted", {"StateMachineArn": "drill"}, 1)),
+    Case("schedule-failing", put=("AWS/Scheduler", "TargetErrorCount", {"ScheduleGroup": "pgdrill-lab"}, 1)),
+    Case(
+        "undelivered",
+        put=(
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            {"QueueName": "pgdrill-lab-dead-letters"},
+            1,
+        ),
+    ),
     Case("other-cell-silent", silent, X + WATCH, region=AWAY),
     Case("storage-dear", seeing(dollars=501.0)),
     Case(
