@@ -82,7 +82,7 @@ def test_every_command_in_a_message_exists() -> None:
     commands = _in_messages()
     assert [(where, command) for where, command in commands if _unknown(command)] == []
     assert ("choice.py", "pgdrill point take") in commands
-    assert ("demo.py", "pgdrill evidence list") in commands
+    assert ("frame.py", "pgdrill evidence list") in commands
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pgdrill import demo
+from pgdrill.demo import acts, frame, steps
 from pgdrill.errors import Broken
 from pgdrill.lab.lab import Lab
 from pgdrill.model import Beat
@@ -31,26 +31,26 @@ def _console(*, terminal: bool) -> tuple[Console, io.StringIO]:
 
 def test_the_beats_nearest_to_a_target_are_its_sides() -> None:
     beats = (_beat(1, -2), _beat(2, -1), _beat(3, 1), _beat(4, 2))
-    before, after = demo._neighbours(beats, NOON)
+    before, after = acts._neighbours(beats, NOON)
     assert (before.sequence, after.sequence) == (2, 3)
 
 
 def test_a_beat_that_was_under_way_at_the_target_is_on_neither_side() -> None:
     beats = (_beat(1, -1), _beat(2, -0.1, lasts=0.2), _beat(3, 1))
-    before, after = demo._neighbours(beats, NOON)
+    before, after = acts._neighbours(beats, NOON)
     assert (before.sequence, after.sequence) == (1, 3)
 
 
 @pytest.mark.parametrize("beats", [(), (_beat(1, -1),), (_beat(1, 1),)])
 def test_a_target_without_beats_on_both_sides_shows_nothing(beats: tuple[Beat, ...]) -> None:
     with pytest.raises(Broken) as raised:
-        demo._neighbours(beats, NOON)
+        acts._neighbours(beats, NOON)
     assert raised.value.message == "the witness has no beat on both sides of the target"
 
 
 def test_a_log_gets_a_line_when_a_step_begins_and_one_when_it_ends() -> None:
     console, out = _console(terminal=False)
-    with demo.step(console, "loading [a] shop") as says:
+    with steps.step(console, "loading [a] shop") as says:
         says("row 1")
         assert out.getvalue() == "... loading [a] shop\n"
     first, last = out.getvalue().splitlines()
@@ -60,7 +60,7 @@ def test_a_log_gets_a_line_when_a_step_begins_and_one_when_it_ends() -> None:
 
 def test_a_terminal_shows_how_far_a_step_is() -> None:
     console, out = _console(terminal=True)
-    with demo.step(console, "loading a shop") as says:
+    with steps.step(console, "loading a shop") as says:
         says("row 1")
     assert "loading a shop: row 1" in out.getvalue()
     assert re.search(r" +\d+\.\d s  loading a shop\n", out.getvalue())
@@ -68,7 +68,7 @@ def test_a_terminal_shows_how_far_a_step_is() -> None:
 
 def test_a_step_that_broke_is_not_told_as_done() -> None:
     console, out = _console(terminal=False)
-    with pytest.raises(LookupError), demo.step(console, "loading a shop"):
+    with pytest.raises(LookupError), steps.step(console, "loading a shop"):
         raise LookupError
     assert out.getvalue() == "... loading a shop\n"
 
@@ -78,7 +78,7 @@ def test_the_lab_environment_is_there_and_gone_again(tmp_path: Path, monkeypatch
     monkeypatch.setenv("AWS_REGION", "eu-mine-1")
     lab = Lab(tmp_path)
     monkeypatch.setenv("AWS_PROFILE", "mine")
-    with demo._environment(lab):
+    with frame._environment(lab):
         assert os.environ["AWS_REGION"] == "xx-lab-1"
         assert "AWS_PROFILE" not in os.environ
     assert os.environ["AWS_REGION"] == "eu-mine-1"
@@ -90,6 +90,6 @@ def test_the_log_of_a_lab_that_broke_is_kept_with_the_reports(tmp_path: Path) ->
     lab = Lab(tmp_path / "lab")
     lab.directory.mkdir()
     (lab.directory / "daemon.log").write_text("why")
-    demo._save_log(lab, console, tmp_path / "reports")
+    frame._save_log(lab, console, tmp_path / "reports")
     assert (tmp_path / "reports" / "lab.log").read_text() == "why"
     assert str(tmp_path / "reports" / "lab.log") in out.getvalue()

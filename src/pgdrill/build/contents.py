@@ -48,7 +48,7 @@ NOT_OURS = (
     "pgdrill/build/*",
     "pgdrill/cli/*",
     "pgdrill/compliance/*",
-    "pgdrill/demo.py",
+    "pgdrill/demo/*",
     "pgdrill/doctor/*",
     "pgdrill/evidence/terminal.py",
     "pgdrill/evidence/verification.py",

@@ -34,10 +34,10 @@ def demo(
         raise NotRunnable(
             f"the demo needs {', '.join(missing)}, not installed here", hint="pip install 'pgdrill[lab]'"
         )
-    from pgdrill import demo as play  # noqa: PLC0415 # the product installs without the lab
+    from pgdrill.demo import frame  # noqa: PLC0415 # the product installs without the lab
 
     end_on_sigterm()
-    return play.run(out, tick, _show, reports, keep=keep)
+    return frame.run(out, tick, _show, reports, keep=keep)
 
 
 def _show(drills: Iterable[Drill]) -> Drill:
