@@ -23,7 +23,8 @@ def send(client: Any, topic: str, suffix: str, message: Message) -> None:
             TopicArn=topic,
             Subject=f"pgdrill {suffix}: {message.topic}"[:LONGEST],
             Message="\n\n".join(part for part in (message.text, message.hint) if part),
-            MessageAttributes={name: _attribute(value) for name, value in attributes.items()},
+            # SNS refuses an empty text.
+            MessageAttributes={name: _attribute(value) for name, value in attributes.items() if value != ""},
         )
     except (ClientError, BotoCoreError) as error:
         raise not_told("messages", topic, error) from error
