@@ -198,7 +198,7 @@ class DatabasePlan(Section):
     host: str | None = None
     """where production answers; a deployment knows it, and RDS is asked where it is left out"""
     port: int = Field(default=5432, ge=1, le=65535)
-    """its port; of no use without `host`"""
+    """the port that production answers on, and so whatever is restored from it"""
 
     @model_validator(mode="after")
     def _bounded(self) -> "DatabasePlan":
