@@ -58,7 +58,7 @@ def main(directory: Path, listener: int) -> None:
             manual_snapshots=record.settings.manual_snapshots,
         ),
         vpc_of=lambda region, subnet: _vpc_of(account, region, subnet),
-        neighbours=Emulated(account, record.regions[0], os.environ["AWS_ENDPOINT_URL"]),
+        neighbours=Emulated(account, record.regions[0]),
         clock=lab_clock,
     )
     try:

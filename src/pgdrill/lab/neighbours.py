@@ -8,19 +8,18 @@ import json
 import secrets
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from ministack.core.responses import request_scope
 from ministack.services import iam, kms, s3, sts
+
+from pgdrill.lab import clients
 
 
 class Emulated:
     """Implements `pgdrill.lab.rds.neighbours.Neighbours`."""
 
-    def __init__(self, account: str, region: str, endpoint: str) -> None:
+    def __init__(self, account: str, region: str) -> None:
         self._account = account
         self._region = region
-        self._endpoint = endpoint
 
     def bucket_region(self, bucket: str) -> str | None:
         with request_scope(self._account, self._region):
@@ -53,9 +52,7 @@ class Emulated:
             "PrincipalType": "AssumedRole",
         }
         sts.register_session(f"ASIA{key.upper()[:16]}", session)
-        return boto3.session.Session(f"ASIA{key.upper()[:16]}", secret, token, region).client(
-            "s3", endpoint_url=self._endpoint, config=Config(proxies={})
-        )
+        return clients.client("s3", region, f"ASIA{key.upper()[:16]}", secret, token)
 
 
 def _services(statement: Any) -> list[str]:

@@ -5,18 +5,16 @@ Enforces nothing where the lab does not enforce policies. Looks into the emulato
 
 import hashlib
 import json
-import os
 from contextvars import Context
 from functools import lru_cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import iam, sts
 
+from pgdrill.lab import clients
 from pgdrill.lab.bends import recording
 
 
@@ -97,11 +95,14 @@ def client(name: str, region: str, role: str, service: str, *, source: str) -> A
 
 @lru_cache(maxsize=256)
 def _client(name: str, region: str, key: str, secret: str, token: str) -> Any:
-    return boto3.session.Session(key, secret, token or None).client(
-        name,  # type: ignore[call-overload] # the caller's choice
-        region_name=region,
-        endpoint_url=os.environ["AWS_ENDPOINT_URL"],
-        config=Config(proxies={}, read_timeout=900, retries={"mode": "standard", "total_max_attempts": 1}),
+    return clients.client(
+        name,
+        region,
+        key,
+        secret,
+        token,
+        read_timeout=900,
+        retries={"mode": "standard", "total_max_attempts": 1},
     )
 
 

@@ -23,13 +23,14 @@ def share(data: Path, before: Path, after: Path) -> None:
     unchanged_since = (_began(before) - MARGIN).timestamp()
     for part in ("base", "global"):
         for folder, _, names in os.walk(after / part):
-            inside = Path(folder).relative_to(after)
+            inside = os.path.relpath(folder, after)
             for name in names:
-                own, other, live = (root / inside / name for root in (after, before, data))
-                if _written(live) < unchanged_since and _size(other) == own.stat().st_size:
-                    link = own.with_name(f".{name}.link")
+                # Text, not paths: a cluster has a thousand files, and this is done for every snapshot.
+                own, other, live = (f"{root}/{inside}/{name}" for root in (after, before, data))
+                if _written(live) < unchanged_since and _size(other) == _size(own):
+                    link = f"{folder}/.{name}.link"
                     os.link(other, link)
-                    link.replace(own)
+                    os.replace(link, own)  # noqa: PTH105 # as above
 
 
 def unshare(directory: Path) -> None:
@@ -51,15 +52,15 @@ def _began(backup: Path) -> datetime:
     return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else datetime.min.replace(tzinfo=UTC)
 
 
-def _written(path: Path) -> float:
+def _written(path: str) -> float:
     try:
-        return path.stat().st_mtime
+        return os.stat(path).st_mtime  # noqa: PTH116 # as above
     except FileNotFoundError:
         return float("inf")
 
 
-def _size(path: Path) -> int:
+def _size(path: str) -> int:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size  # noqa: PTH116 # as above
     except FileNotFoundError:
         return -1

@@ -104,7 +104,7 @@ def _share(state: State, snapshot: Snapshot) -> None:
 
 def _size_of(directory: Path) -> int:
     return sum(
-        (Path(folder) / name).lstat().st_size for folder, _, names in os.walk(directory) for name in names
+        os.lstat(f"{folder}/{name}").st_size for folder, _, names in os.walk(directory) for name in names
     )
 
 
