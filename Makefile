@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs pictures zips outputs format lock clean
+.PHONY: help setup demo test month check bench docs pictures zips outputs format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ demo: setup ## back up, restore, examine and judge a real database, healthy and 
 
 test: setup check ## every check and every test
 	@$(BIN)/pytest -n 2 --dist loadfile
+
+month: setup ## let a whole month of the deployed system pass; make test has eight days of it
+	@PGDRILL_DAYS=31 $(BIN)/pytest tests/integration/test_month.py
 
 check: setup ## format, lint, types, import layers
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
