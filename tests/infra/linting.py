@@ -5,6 +5,7 @@ import warnings
 
 from policies import Document
 from policies_of_functions import WIDE
+from policies_of_services import PATTERNS
 
 with warnings.catch_warnings():
     # When it is imported it opens its data and closes none of it, and its patterns are no raw strings.
@@ -19,6 +20,7 @@ EXPLAINED = {
     " Authorization Reference, Amazon CloudWatch Logs",
     "rds:PubliclyAccessible": "newer than the linter; Service Authorization Reference, Amazon RDS, restore actions",
     "ec2:CreateNetworkInterface": WIDE["Interfaces"],
+    "s3:GetObjectAttributes": f"of access points too, which the archive has none of; {PATTERNS['s3:GetObject*']}",
 }
 
 

@@ -31,7 +31,7 @@ Generated from `infra/` by `make docs`; a test holds that it is fresh.
 
 Every function, every state machine and every service has a role of its own with one policy in it.
 Policies name ARNs, and where a name is shared, tags: `PgDrillRole` tells a temporary instance from any other, `PgDrillSuffix` a point of this deployment from another's.
-No action is allowed by pattern; no log group is made at run time; nobody may alter the plan, the code or a record that is there.
+No action is allowed by pattern but for what RDS requires of the role of an export; no log group is made at run time; nobody may alter the plan, the code or a record that is there.
 A key is used by the service that it is for, in the name of a role, and not by itself: but for the password of a drill and the signature of a record, which two other keys are for.
 """
 
@@ -59,6 +59,13 @@ REASONS = """\
 ## What cannot name a resource
 
 | statement | why |
+|---|---|
+"""
+
+BY_PATTERN = """\
+## What is allowed by pattern
+
+| actions | why |
 |---|---|
 """
 
@@ -98,6 +105,7 @@ def document() -> str:
             "",
             DENIED + "\n".join(_denials()) + "\n" + DENIED_NOTES,
             REASONS + _table((functions.WIDE | services.WIDE).items()),
+            BY_PATTERN + _table((f"`{action}`", why) for action, why in services.PATTERNS.items()),
             UNUSED + _table(_unused()),
             LINTED + _table((f"`{name}`", why) for name, why in EXPLAINED.items()),
         ]

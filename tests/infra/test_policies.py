@@ -280,8 +280,46 @@ def test_no_action_is_allowed_by_pattern_and_no_log_group_is_made_at_run_time(ro
         if statement["Effect"] == "Allow"
         for action in statement["Action"]
     ]
-    assert [action for action in actions if "*" in action] == []
+    patterns = {action for action in actions if "*" in action}
+    assert patterns == (set(services.PATTERNS) if role.startswith("rds-export") else set())
     assert "logs:CreateLogGroup" not in actions
+
+
+@pytest.mark.parametrize(
+    ("action", "on"),
+    [
+        *(
+            (f"s3:{action}", f"arn:aws:s3:::{roles.scope().archive}/exports/a.parquet")
+            for action in (
+                "PutObject",
+                "PutObjectTagging",
+                "GetObject",
+                "DeleteObject",
+                "DeleteObjectVersion",
+            )
+        ),
+        *(
+            (f"s3:{action}", f"arn:aws:s3:::{roles.scope().archive}")
+            for action in ("ListBucket", "GetBucketLocation")
+        ),
+        *(
+            (f"kms:{action}", roles.scope().storage_key)
+            for action in (
+                "Encrypt",
+                "Decrypt",
+                "GenerateDataKey",
+                "ReEncryptFrom",
+                "ReEncryptTo",
+                "DescribeKey",
+            )
+        ),
+    ],
+)
+def test_an_export_may_what_rds_requires_of_its_role_in_the_archive_alone(action: str, on: str) -> None:
+    policy = roles.of(roles.scope())["rds-export"]
+    assert Call(action, on, {}, HOME).decided(policy) == ALLOW
+    elsewhere = on.replace(roles.scope().archive, roles.scope().evidence).replace(":key/", ":key/of-another-")
+    assert Call(action, elsewhere, {}, HOME).decided(policy) != ALLOW
 
 
 @pytest.mark.parametrize("role", IDS)
