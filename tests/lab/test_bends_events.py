@@ -229,18 +229,31 @@ def test_what_the_dead_letter_queue_does_not_let_in_is_gone(lab: Lab) -> None:
     lab.client("events", HOME).disable_rule(Name="shut")
 
 
-def test_an_encrypted_queue_gets_events_only_where_its_key_lets_eventbridge(lab: Lab, unbent: Lab) -> None:
+def key_of(lab: Lab) -> str:
+    """Make a key that the account alone may use."""
     account = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Resource": "*"}
     own = {"Version": "2012-10-17", "Statement": [account | {"Action": "kms:*"}]}
+    made = lab.client("kms", HOME).create_key(Policy=json.dumps(own))
+    return str(made["KeyMetadata"]["Arn"])
+
+
+def open_key(lab: Lab, key: str, service: str) -> None:
+    """Let a service use a key in its own name as well."""
+    kms = lab.client("kms", HOME)
+    own = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    use = json.loads(resource_policy(["kms:Decrypt", "kms:GenerateDataKey*"], "*", service))["Statement"]
+    opened = own | {"Statement": [*own["Statement"], *use]}
+    kms.put_key_policy(KeyId=key, Policy=json.dumps(opened), PolicyName="default")
+
+
+def test_an_encrypted_queue_gets_events_only_where_its_key_lets_eventbridge(lab: Lab, unbent: Lab) -> None:
     for each, arrives in (lab, False), (unbent, True):
-        made = each.client("kms", HOME).create_key(Policy=json.dumps(own))["KeyMetadata"]["Arn"]
+        made = key_of(each)
         url, arn = queue(each, "encrypted", HOME, key=made)
         rule(each, "encrypted", arn)
         send(each)
         assert bool(received(each, url, HOME)) == arrives
-        use = json.loads(resource_policy(["kms:Decrypt", "kms:GenerateDataKey*"], "*", EVENTS))["Statement"]
-        opened = own | {"Statement": [*own["Statement"], *use]}
-        each.client("kms", HOME).put_key_policy(KeyId=made, Policy=json.dumps(opened), PolicyName="default")
+        open_key(each, made, EVENTS)
         send(each)
         assert received(each, url, HOME)
         each.client("events", HOME).disable_rule(Name="encrypted")
@@ -263,6 +276,25 @@ def test_a_topic_tells_of_events_only_where_its_policy_lets_eventbridge_in(lab: 
         send(each)
         assert received(each, url, HOME)
         each.client("events", HOME).disable_rule(Name="told")
+
+
+def test_an_encrypted_queue_gets_what_a_topic_tells_only_where_its_key_lets_sns(
+    lab: Lab, unbent: Lab
+) -> None:
+    for each, arrives in (lab, False), (unbent, True):
+        made = key_of(each)
+        url, arn = queue(each, "kept-secret", HOME, "sns.amazonaws.com", key=made)
+        sns = each.client("sns", HOME)
+        topic = sns.create_topic(Name="telling")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        sns.publish(TopicArn=topic, Message="first")
+        assert [body["Message"] for body in received(each, url, HOME)] == ["first"] * arrives
+        open_key(each, made, EVENTS)
+        sns.publish(TopicArn=topic, Message="second")
+        assert [body["Message"] for body in received(each, url, HOME)] == ["second"] * arrives
+        open_key(each, made, "sns.amazonaws.com")
+        sns.publish(TopicArn=topic, Message="third")
+        assert [body["Message"] for body in received(each, url, HOME)] == ["third"]
 
 
 def test_an_encrypted_topic_takes_the_publisher_s_right_to_its_key(lab: Lab, unbent: Lab) -> None:

@@ -1,13 +1,15 @@
-"""The emulator drops an event for a bus in another region, and delivers to any target; AWS asks role or resource.
+"""The emulator drops an event for a bus in another region, and asks nobody of a delivery; AWS asks role or resource.
 
 A rule's or schedule's target is reached as its role, if that may: `events:PutEvents` for a bus, here in whichever
 region, `states:StartExecution` for a state machine. A queue, topic or function has to let EventBridge in by its own
 policy, and its key by the key's. What cannot be delivered goes to the target's dead-letter queue, a schedule's input
 as its role and an event as the queue's policy may. A forwarded event keeps its account, region, id and time.
+What a topic delivers to an encrypted queue, the queue's key has to let SNS encrypt; else it is lost.
 
 Source: EventBridge User Guide, "Sending and receiving events between AWS Regions", "Using resource-based policies"
 and "Using dead-letter queues"; EventBridge Scheduler User Guide, "Confused deputy prevention", "Configuring a
-dead-letter queue" and "Encryption at rest"; SNS Developer Guide, "Key management".
+dead-letter queue" and "Encryption at rest"; SNS Developer Guide, "Key management" and "Configuring an encrypted topic with an encrypted
+Amazon SQS queue subscription".
 """
 
 import json
@@ -24,7 +26,7 @@ from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.service import Rds
 
 log = logging.getLogger(__name__)
-EVENTS, SCHEDULER = "events.amazonaws.com", "scheduler.amazonaws.com"
+EVENTS, SCHEDULER, SNS = "events.amazonaws.com", "scheduler.amazonaws.com", "sns.amazonaws.com"
 # Targets that let EventBridge in by their own policy: what it does there, and where the policy is.
 WITHIN_POLICY: dict[str, tuple[str, Callable[[str], Any]]] = {
     "lambda": ("lambda:InvokeFunction", lambda_svc.function_policy_for_arn),
@@ -41,6 +43,10 @@ class _Undeliverable(Exception):
 
 def apply(_: Rds) -> None:
     graft(eventbridge, "_invoke_target(target, event, rule, view)", _as_the_role)
+    parameters = (
+        "endpoint, envelope, raw, raw_message, message_group_id, message_dedup_id, message_attributes"
+    )
+    graft(sns, f"_deliver_to_sqs({parameters}, topic_arn)", _as_the_key)
 
 
 def _as_the_role(original: Function) -> Function:
@@ -107,14 +113,34 @@ def _ask_resource(arn: str, source: str) -> None:
     action, policy_of = WITHIN_POLICY[service]
     policy = policy_of(arn)
     roles.check_service(EVENTS, action, arn, source=source, policy=policy[0] if policy else None)
-    if key := key_use.message_key(service, arn):
-        found = kms._resolve_key(key)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
-        if found is None:
-            raise _Undeliverable("the key of the target is not there")
-        policy = kms.key_policy_for_arn(found["Arn"])
-        for use in key_use.SENDS:
-            # EventBridge tells a key nothing of whom it comes for.
-            roles.check_service(EVENTS, use, found["Arn"], source="", policy=policy[0] if policy else None)
+    # EventBridge tells a key nothing of whom it comes for.
+    _ask_key(EVENTS, arn, source="")
+
+
+def _ask_key(service: str, arn: str, *, source: str) -> None:
+    """See that the key of a queue or topic lets a service use it in its own name."""
+    key = key_use.message_key(arn.split(":")[2], arn)
+    if key is None:
+        return
+    found = kms._resolve_key(key)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
+    if found is None:
+        raise _Undeliverable("the key of the target is not there")
+    policy = kms.key_policy_for_arn(found["Arn"])
+    for use in key_use.SENDS:
+        roles.check_service(service, use, found["Arn"], source=source, policy=policy[0] if policy else None)
+
+
+def _as_the_key(original: Function) -> Function:
+    def deliver_to_sqs(endpoint: str, *message: Any, topic_arn: str = "", **more: Any) -> None:
+        try:
+            with request_scope(get_account_id(), parse_arn(endpoint).region):
+                _ask_key(SNS, endpoint, source=topic_arn)
+        except (_Undeliverable, roles.NotAllowed) as error:
+            log.warning("not delivered from %s to %s: %s", topic_arn, endpoint, error)
+            return
+        original(endpoint, *message, topic_arn=topic_arn, **more)
+
+    return deliver_to_sqs
 
 
 def _forward(spec: Any, event: dict[str, Any], rule: dict[str, Any]) -> None:
