@@ -11,6 +11,7 @@ from pathlib import Path
 from pgdrill.evidence.wording import duration
 from pgdrill.watching import alarms
 from pgdrill.watching.alarms import ALARMS, Alarm, Scope, Subject, Where, told
+from tests.integration.causes import CHAPTERS, Cause
 from tests.unit.snapshots import AWAY, HOME
 from tests.unit.watching.cases import CASES, PHASES, fires
 from tests.unit.watching.world import PLAN
@@ -30,6 +31,9 @@ The fifteen minutes count from when a thing is due by the plan, or first visibly
 *At most* is the sum of what may pass in between, for the plan that the tests have: {{points}} data point of {{period}} each.
 *As tried* is how long it took at most until the alarm stood, when its cause was made to happen in a deployment that was well otherwise, with the watch looking at {len(PHASES)} different moments, under CloudWatch's rules as the lab has them (`tests/unit/watching/test_alarms.py`); delivery comes on top.
 No other alarm spoke than those named, and in a month in which all is well none does.
+
+Each was also *caused* in the deployed system in a lab, as its section says, and the notification was awaited in the inbox: of that alarm, at that topic, within that time, and of no other (`tests/integration/test_alarms.py`).
+The same sums, reckoned from what AWS answers of the deployed alarms, schedules, state machines and functions, are held against *at most* (`tests/integration/test_latency.py`), in the lab or in an account.
 
 Missing data breach.
 CloudWatch looks further back than an alarm's own periods before it takes data for missing, a quarter of an hour with periods of five minutes, so `watch-silent` fills its gaps with an expression and speaks first; the others follow.
@@ -96,7 +100,13 @@ def _section(alarm: Alarm) -> Iterator[str]:
             yield from (f"  {sentence}" for sentence in more)
     steps = ", ".join(f"{step} {_minutes(takes)}" for step, takes in alarm.steps(PLAN).items())
     yield f"- **Told**: {steps}."
+    causes = [cause for chapter in CHAPTERS for cause in chapter.causes if cause.alarm == alarm.name]
+    yield from (f"- **Caused**: {_caused(cause)}." for cause in causes)
     yield ""
+
+
+def _caused(cause: Cause) -> str:
+    return f"{cause.words}, and no more: {cause.metric}" if cause.metric else cause.words
 
 
 def _sentences(text: str) -> list[str]:
