@@ -1,6 +1,7 @@
 """Roles in a lab that enforces policies: what one may do, and clients that act as it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -14,12 +15,16 @@ REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationErro
 Statement = dict[str, Any]
 
 
-def allow(action: str | list[str], resource: str | list[str] = "*", **condition: dict[str, str]) -> Statement:
+def allow(
+    action: str | list[str], resource: str | list[str] = "*", **condition: Mapping[str, str | list[str]]
+) -> Statement:
     statement: Statement = {"Effect": "Allow", "Action": action, "Resource": resource}
     return statement | ({"Condition": condition} if condition else {})
 
 
-def deny(action: str | list[str], resource: str | list[str] = "*", **condition: dict[str, str]) -> Statement:
+def deny(
+    action: str | list[str], resource: str | list[str] = "*", **condition: Mapping[str, str | list[str]]
+) -> Statement:
     return allow(action, resource, **condition) | {"Effect": "Deny"}
 
 
