@@ -10,7 +10,7 @@ from tests.integration.deployed import Cell, execute, until
 
 # Of what travels from state to state, whatever the number of tables.
 MOST = 32 * 1024
-PASSES = ("Retain", "Tell", "Reap")
+PASSES = ("Retain", "Watch", "Reap")
 
 
 def moment(ago: timedelta = timedelta()) -> str:
@@ -55,7 +55,7 @@ def test_a_pass_of_the_primary_cell_runs_to_its_end(primary: Cell, name: str, gi
 
 def test_a_telling_is_heard_in_the_other_region_and_begins_a_round_of_copies(primary: Cell, dr: Cell) -> None:
     began = datetime.now(UTC)
-    assert execute(primary, "Tell", {"due_at": moment()})["status"] == "SUCCEEDED"
+    assert execute(primary, "Watch", {"due_at": moment()})["status"] == "SUCCEEDED"
 
     def ended(name: str) -> set[str]:
         found = dr.pages(

@@ -48,6 +48,7 @@ NOT_OURS = (
     "pgdrill/build/*",
     "pgdrill/cli/*",
     "pgdrill/compliance/*",
+    "pgdrill/dashboard/*",
     "pgdrill/demo/*",
     "pgdrill/doctor/*",
     "pgdrill/evidence/terminal.py",
