@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from naming import Names
+from pgdrill.errors import NotRunnable
 from policies import denials
 from settings import Settings
 from tagging import tags
@@ -24,6 +25,10 @@ CIDRS = {
     ("dr", "drill"): "10.67.0.0/16",
 }
 ZONES = 2
+# By id, since which one of them an account calls `a` differs. Old zones that new things are kept out of: Lambda refuses
+# subnets in some, and tells of none beforehand; EKS and VPC Lattice name these.
+# Source: EKS User Guide, "Amazon EKS networking requirements"; VPC Lattice User Guide, "Quotas".
+CONSTRAINED = ["apne1-az3", "cac1-az3", "use1-az3", "usw1-az2"]
 POSTGRES, HTTPS = 5432, 443
 FLOW_LOG_DAYS = 90
 FLOW_LOG_ROLE = "flow-logs"
@@ -54,6 +59,7 @@ class Network(pulumi.ComponentResource):
         super().__init__("pgdrill:ground:Network", name, None, opts)
         self._name, self._settings, self._names, self._purpose = name, settings, names, purpose
         self._inside = pulumi.ResourceOptions(parent=self)
+        self._chosen = (settings.primary if cell == "primary" else settings.dr).zones
         cidr = ipaddress.ip_network(CIDRS[cell, purpose])
         vpc = aws.ec2.Vpc(
             name,
@@ -113,15 +119,8 @@ class Network(pulumi.ComponentResource):
         }
 
     def _subnets(self, cidr: ipaddress.IPv4Network | ipaddress.IPv6Network) -> list[pulumi.Output[str]]:
-        zones = sorted(
-            aws.get_availability_zones(
-                state="available",
-                filters=[{"name": "opt-in-status", "values": ["opt-in-not-required"]}],
-                region=self._names.region,
-            ).names
-        )[:ZONES]
         made = []
-        for zone, block in zip(zones, cidr.subnets(new_prefix=20), strict=False):
+        for zone, block in zip(self._zones(), cidr.subnets(new_prefix=20), strict=False):
             letter = zone.removeprefix(self._names.region)
             subnet = aws.ec2.Subnet(
                 f"{self._name}-{letter}",
@@ -140,6 +139,22 @@ class Network(pulumi.ComponentResource):
             )
             made.append(subnet.id)
         return made
+
+    def _zones(self) -> tuple[str, ...]:
+        if self._chosen:
+            return self._chosen
+        found = aws.get_availability_zones(
+            state="available",
+            filters=[{"name": "opt-in-status", "values": ["opt-in-not-required"]}],
+            exclude_zone_ids=CONSTRAINED,
+            region=self._names.region,
+        ).names
+        if len(found) < ZONES:
+            raise NotRunnable(
+                f"{self._names.region} has {len(found)} zones that functions run in: {', '.join(found) or 'none'}",
+                hint="name two in primary.zones or dr.zones",
+            )
+        return tuple(sorted(found)[:ZONES])
 
     def _empty_the_default_group(self) -> None:
         """Take every rule from the group that whatever names none would join."""

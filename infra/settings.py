@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -82,7 +82,27 @@ class Network(Section):
     """the group that `beat` and `seal` join: it reaches 443 and the database, which admits it"""
 
 
-class Primary(Section):
+class Where(Section):
+    """A region, and where in it networks are made."""
+
+    region: Region
+    """the region's name"""
+    zones: tuple[str, ...] = ()
+    """two availability zones by name; left out, the first two that functions run in"""
+
+    @model_validator(mode="after")
+    def _two_zones(self) -> Self:
+        apart = len(set(self.zones)) == 2 == len(self.zones)
+        if self.zones and not (
+            apart and all(re.fullmatch(f"{self.region}[a-z]", zone) for zone in self.zones)
+        ):
+            raise ValueError(
+                f"zones {', '.join(self.zones)} are not two of {self.region}; write {self.region}a and {self.region}b"
+            )
+        return self
+
+
+class Primary(Where):
     """Where production is."""
 
     region: Region = "ap-southeast-1"
@@ -93,7 +113,7 @@ class Primary(Section):
     """private CIDR blocks that a created database admits, besides pgdrill's own two functions"""
 
 
-class Dr(Section):
+class Dr(Where):
     """Where copies go."""
 
     region: Region = "ap-northeast-1"

@@ -132,7 +132,12 @@ def _answer(token: str, given: dict[str, JSON]) -> dict[str, JSON]:
     answers: dict[str, Callable[[], dict[str, JSON]]] = {
         "aws:index/getCallerIdentity:getCallerIdentity": lambda: {"accountId": ACCOUNT},
         "aws:index/getAvailabilityZones:getAvailabilityZones": lambda: {
-            "names": [f"{region}{letter}" for letter in "cab"]
+            # In Tokyo as an account has it for which the constrained zone is the second.
+            "names": [
+                f"{region}{letter}"
+                for letter, zone in (("c", "az1"), ("a", "az4"), ("b", "az3"), ("d", "az2"))
+                if region != "ap-northeast-1" or f"apne1-{zone}" not in given.get("excludeZoneIds", ())
+            ]
         },
         "aws:secretsmanager/getSecretVersion:getSecretVersion": lambda: {
             "secretString": json.dumps({"username": "master", "password": "not-in-state"}),

@@ -13,6 +13,8 @@ from settings import load
 from tests.infra.program import ACCOUNT, ADOPTED, REGIONS, SETTINGS, Run, run
 
 NAME = "pgdrill-test-production-shop"
+# Of the zones that are chosen; test_network.py has why.
+LETTERS = {"primary": "ab", "dr": "ac"}
 
 
 def instance(run: Run) -> dict[str, Any]:
@@ -139,5 +141,5 @@ def test_instances_are_put_into_the_private_subnets_of_two_zones(
     ground: Run, cell: str, network: str
 ) -> None:
     group = ground.one("aws:rds/subnetGroup:SubnetGroup", f"{cell}-{network}").inputs
-    assert group["subnetIds"] == [f"subnet-{cell}-{network}-{letter}" for letter in "ab"]
+    assert group["subnetIds"] == [f"subnet-{cell}-{network}-{letter}" for letter in LETTERS[cell]]
     assert group["name"] == f"{'pgdrill'}-{SETTINGS['stack']['suffix']}-{network}"

@@ -13,11 +13,13 @@ from functions import FUNCTIONS, Network
 from ground import grounds
 from reachability import WAYS_OUT, Call, Reach, reach
 from settings import load
-from tests.infra.program import ACCOUNT, ADOPTED, REGIONS, Resource, Run, run
+from tests.infra.program import ACCOUNT, ADOPTED, REGIONS, SETTINGS, Resource, Run, run
 
 PRIMARY, DR = REGIONS
 KEY = f"arn:aws:kms:{PRIMARY}:{ACCOUNT}:key/key-primary-mac"
 EVIDENCE = f"arn:aws:s3:::pgdrill-test-evidence-{ACCOUNT}-{PRIMARY}"
+# Of the zones that are chosen. In Tokyo `b` is one that Lambda has no room in.
+LETTERS = {PRIMARY: "ab", DR: "ac"}
 # What AWS does for a function, or with what the function hands it; no network of the function's carries that.
 OF_AWS = ("ec2:", "logs:", "iam:")
 
@@ -52,10 +54,23 @@ def test_each_region_has_two_networks_of_two_zones_and_no_addresses_in_common(gr
             one for one in ground.of("aws:ec2/subnet:Subnet") if one.inputs["vpcId"] == vpc.outputs["id"]
         ]
         zones = {one.inputs["availabilityZone"] for one in subnets}
-        assert zones == {f"{vpc.inputs['region']}{letter}" for letter in "ab"}
+        assert zones == {f"{vpc.inputs['region']}{letter}" for letter in LETTERS[vpc.inputs["region"]]}
         inside = [ip_network(one.inputs["cidrBlock"]) for one in subnets]
         assert all(block.subnet_of(ip_network(vpc.inputs["cidrBlock"])) for block in inside)  # type: ignore[arg-type] # both IPv4
         assert not inside[0].overlaps(inside[1])
+
+
+def test_zones_that_are_named_are_taken_in_that_order_and_nobody_is_asked() -> None:
+    places = {
+        "primary": {"zones": [f"{PRIMARY}c", f"{PRIMARY}a"]},
+        "dr": {"zones": [f"{DR}d", f"{DR}b"]},
+    }
+    made = run(lambda: grounds(load(SETTINGS | places), ACCOUNT).plan)
+    for region, letters in ((PRIMARY, "ca"), (DR, "db")):
+        subnets = {one.name: one.inputs for one in made.of("aws:ec2/subnet:Subnet", region)}
+        blocks = sorted((ip_network(one["cidrBlock"]), one["availabilityZone"]) for one in subnets.values())
+        assert [zone for _, zone in blocks] == [f"{region}{letter}" for letter in letters] * 2
+    assert "aws:index/getAvailabilityZones:getAvailabilityZones" not in {token for token, _ in made.calls}
 
 
 def test_no_group_lets_an_address_in_and_the_default_one_lets_nothing(ground: Run) -> None:
@@ -248,7 +263,7 @@ def test_functions_stand_in_the_network_that_their_table_says(whole: Run) -> Non
         name = function.inputs["name"].removeprefix("pgdrill-test-")
         network = "production" if where[name] is Network.PRODUCTION else "drill"
         assert function.inputs["vpcConfig"] == {
-            "subnetIds": [f"subnet-{cell}-{network}-{letter}" for letter in "ab"],
+            "subnetIds": [f"subnet-{cell}-{network}-{letter}" for letter in LETTERS[function.inputs["region"]]],
             "securityGroupIds": [f"securitygroup-{cell}-{network}-functions"],
         }
 

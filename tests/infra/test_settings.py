@@ -49,6 +49,16 @@ def refusal(changes: dict[str, Any]) -> str:
             "primary.region: 'us-gov-west-1' is not a region of the partition aws, such as ap-southeast-1",
         ),
         (
+            {"primary": {"zones": ["ap-southeast-1a", "ap-southeast-1a"]}},
+            ("primary: zones ap-southeast-1a, ap-southeast-1a are not two of ap-southeast-1;"
+            " write ap-southeast-1a and ap-southeast-1b"),
+        ),
+        (
+            {"dr": {"zones": ["ap-northeast-1a", "ap-southeast-1c"]}},
+            ("dr: zones ap-northeast-1a, ap-southeast-1c are not two of ap-northeast-1;"
+            " write ap-northeast-1a and ap-northeast-1b"),
+        ),
+        (
             {"dr": {"region": "ap-southeast-1"}},
             "plan: primary and dr are both in 'ap-southeast-1'; the loss of a region is what dr is for",
         ),

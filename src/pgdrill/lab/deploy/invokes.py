@@ -62,10 +62,10 @@ def _partition(_aws: Aws, _: JSON) -> JSON:
 
 
 def _zones(aws: Aws, given: JSON) -> JSON:
-    state = given.pop("state", None)
+    state, excluded = given.pop("state", None), given.pop("excludeZoneIds", ())
     filters = [{"Name": one["name"], "Values": one["values"]} for one in given.pop("filters", ())]
     zones = aws.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
-    kept = [zone for zone in zones if state in {None, zone["State"]}]
+    kept = [zone for zone in zones if state in {None, zone["State"]} and zone["ZoneId"] not in excluded]
     return {"names": [zone["ZoneName"] for zone in kept], "zoneIds": [zone["ZoneId"] for zone in kept]}
 
 
