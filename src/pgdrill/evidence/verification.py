@@ -6,7 +6,7 @@ whoever can write there could put another one.
 
 from collections.abc import Callable, Sequence
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -28,7 +28,7 @@ def public_key(pem: bytes, source: str) -> PublicKey:
     """
     try:
         key = load_pem_public_key(pem)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise NotRunnable(
             f"{source} is not a public key in PEM", hint="write one with: pgdrill evidence public-key"
         ) from error

@@ -338,9 +338,19 @@ def test_a_key_of_another_kind_is_refused(key: bytes) -> None:
     assert refused.value.hint == "evidence is signed with KMS keys of the kind ECC_NIST_P256"
 
 
-def test_what_is_no_key_is_refused() -> None:
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"-----BEGIN NOTHING-----",
+        pem(lambda: ec.generate_private_key(ec.SECP256R1())).replace(
+            b"MFkwEwYHKoZIzj0CAQ", b"MFkwEwYHKoZIzj0CBQ"
+        ),
+    ],
+    ids=["not PEM", "a key type that nobody knows"],
+)
+def test_what_is_no_key_is_refused(key: bytes) -> None:
     with pytest.raises(NotRunnable) as refused:
-        public_key(b"-----BEGIN NOTHING-----", "file 'key.pem'")
+        public_key(key, "file 'key.pem'")
     assert refused.value.message == "file 'key.pem' is not a public key in PEM"
     assert refused.value.hint == "write one with: pgdrill evidence public-key"
 
