@@ -149,7 +149,11 @@ def _often(period: Period, every: timedelta, *, copies: bool, allowance: float =
                 )
             )
         else:
-            answers.append(_gap(f"{database}: the period is shorter than the time between two drills"))
+            answers.append(
+                _gap(
+                    f"{database}: no concluded drill of {what}, and the period is too short for one to be missed"
+                )
+            )
     return _together(answers, period)
 
 

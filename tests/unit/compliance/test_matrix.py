@@ -91,7 +91,9 @@ def test_the_page_stands_alone_and_escapes_what_it_quotes(shelf: Shelf, tmp_path
     assert "&lt;b&gt;rows&lt;/b&gt; are gone" in text
     assert "<script" not in text
     assert "default-src 'none'" in text
-    assert "shop: the period is shorter than the time between two drills" in text
+    assert (
+        "shop: no concluded drill of a copy of it, and the period is too short for one to be missed" in text
+    )
 
 
 def test_a_period_that_ends_before_it_begins_is_an_error(shelf: Shelf) -> None:
