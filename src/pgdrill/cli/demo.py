@@ -25,7 +25,7 @@ def demo(
         Path, typer.Option("--reports", help="Where the HTML reports go.", file_okay=False)
     ] = Path("pgdrill-reports"),
 ) -> int:
-    """Back up, restore, examine and judge a real database, healthy and sabotaged; in a minute, on this machine.
+    """Back up, restore, examine and judge a real database, healthy and sabotaged; in minutes, on this machine.
 
     Exit status: 0 if the healthy backups passed and the damage was found, 1 if not.
     """
