@@ -1,7 +1,7 @@
 """A lab with the deployed program in it and a production that a drill can look at, for as long as a context lasts."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +21,16 @@ ROWS = 3_000
 
 
 @contextmanager
-def deployed(settings: dict[str, Any] | None = None, *, rows: int = ROWS, **of_the_lab: Any) -> Iterator[Lab]:
+def deployed(
+    settings: dict[str, Any] | Callable[[Lab], dict[str, Any]] | None = None,
+    *,
+    rows: int = ROWS,
+    **of_the_lab: Any,
+) -> Iterator[Lab]:
     """Deploy into a lab that enforces policies; its environment is this process's meanwhile.
 
-    `of_the_lab` are settings of the lab itself.
+    `settings` may depend on what a function finds or makes in the lab before. `of_the_lab` are settings of the lab
+    itself.
 
     No schedule fires by itself: tests start what they look at.
     """
@@ -33,11 +39,11 @@ def deployed(settings: dict[str, Any] | None = None, *, rows: int = ROWS, **of_t
     try:
         lab.up(Settings(auth=True, **of_the_lab))
         lab.door.hold_schedules()
-        deploy(lab, settings)
+        deploy(lab, settings(lab) if callable(settings) else settings)
         plan = Plan.load(lab.directory / PLAN)
         clock = Clock(now=datetime.now(UTC), remaining=lambda: 600.0, budget=600.0)
         for database in plan.databases:
-            if database.origin == "created":
+            if database.master_secret:
                 production.furnish(lab, database, clock, rows)
         with pytest.MonkeyPatch.context() as environment:
             environment.delenv("AWS_PROFILE", raising=False)
