@@ -9,6 +9,7 @@ from canary import CANARY
 from functions import of_cell
 from machines import NONE, PUBLISH, invoked
 from machines import of_cell as machines_of
+from tests.infra import definitions
 from tests.infra.program import ACCOUNT, Run
 from tests.infra.roles import AWAY, HOME
 
@@ -68,3 +69,46 @@ def test_all_that_invoke_functions_start_the_one_that_publishes(whole: Run, cell
     for machine in machines_of(primary=cell == "primary"):
         text = whole.one(MACHINE, f"{cell}-{machine}-machine").inputs["definition"]
         assert (publish in text) == (machine not in {PUBLISH, CANARY})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_drill_that_ends_without_evidence_is_told_at_once_and_has_an_alarm_behind_it(
+    whole: Run, cell: str
+) -> None:
+    """What is Busy or NotOurs leads to neither judgement nor reply; the failed execution is what tells."""
+    states = definitions.load("drill")["States"]
+    silent = {
+        name: catch["Next"]
+        for name, state in states.items()
+        for catch in state.get("Catch", ())
+        if {"Busy", "NotOurs"} & set(catch["ErrorEquals"])
+    }
+    assert {"Restore", "Observe", "Unlock", "Examine", "Confront", "Judge"} == set(silent)
+    assert {states[then]["Type"] for then in silent.values()} == {"Fail"}
+    # Caught nowhere, an error ends an execution as it does in a Fail.
+    assert all("Catch" not in states[name] for name in ("Choose", "Destroy"))
+
+    arn = f"arn:aws:states:{CELLS[cell]}:{ACCOUNT}:stateMachine:pgdrill-test-drill"
+    pattern = json.loads(
+        whole.one("aws:cloudwatch/eventRule:EventRule", f"{cell}-drills-execution-failed").inputs[
+            "eventPattern"
+        ]
+    )["detail"]
+    assert arn in pattern["stateMachineArn"]
+    assert "FAILED" in pattern["status"]
+    topic = whole.one("aws:sns/topic:Topic", f"{cell}-drills").outputs["arn"]
+    assert (
+        whole.one("aws:cloudwatch/eventTarget:EventTarget", f"{cell}-drills-execution-failed").inputs["arn"]
+        == topic
+    )
+    (behind,) = (
+        one.inputs
+        for one in whole.of("aws:cloudwatch/metricAlarm:MetricAlarm", CELLS[cell])
+        if one.inputs["name"] == "pgdrill-test-machine-failed-drill"
+    )
+    looked_at = [one["metric"] for one in behind["metricQueries"] if "metric" in one]
+    assert ("ExecutionsFailed", {"StateMachineArn": arn}) in [
+        (one["metricName"], one["dimensions"]) for one in looked_at
+    ]
+    # The table of alarms has one kind for all machines: drills' are told on the topic of backups too.
+    assert behind["alarmActions"] == [whole.one("aws:sns/topic:Topic", f"{cell}-backups").outputs["arn"]]

@@ -100,6 +100,34 @@ def test_an_execution_that_fails_is_told_by_the_fast_path(primary: Cell, drills:
     assert "ended: FAILED. " in told["Message"]
 
 
+def test_a_drill_that_loses_its_instance_to_somebody_else_is_told_and_leaves_it_alone(
+    primary: Cell, drills: Letters
+) -> None:
+    """Whose it is nobody knows, so there is no evidence; the failed execution is what tells."""
+    states, rds = primary.client("stepfunctions"), primary.client("rds")
+    asked = {"due_at": moment(), "database": "shop", "wanted": "latest"}
+    arn = states.start_execution(stateMachineArn=primary["DrillMachineArn"], input=json.dumps(asked))[
+        "executionArn"
+    ]
+
+    def temporary() -> list[Any]:
+        found = rds.describe_db_instances()["DBInstances"]
+        return [one for one in found if "-drill-" in one["DBInstanceIdentifier"]]
+
+    until(lambda: bool(temporary()))
+    (instance,) = temporary()
+    tags = [tag["Key"] for tag in instance["TagList"]]
+    rds.remove_tags_from_resource(ResourceName=instance["DBInstanceArn"], TagKeys=tags)
+    until(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING")
+    ended = states.describe_execution(executionArn=arn)
+    assert (ended["status"], ended["error"]) == ("FAILED", "NotOurs")
+    until(lambda: any(arn in one["Message"] and "FAILED" in one["Message"] for one in drills.look()))
+    assert [one["DBInstanceIdentifier"] for one in temporary()] == [instance["DBInstanceIdentifier"]]
+    until(lambda: temporary()[0]["DBInstanceStatus"] == "available")
+    rds.delete_db_instance(DBInstanceIdentifier=instance["DBInstanceIdentifier"], SkipFinalSnapshot=True)
+    until(lambda: not temporary())
+
+
 def test_a_result_is_told_in_words_with_attributes_to_filter_on(primary: Cell, drills: Letters) -> None:
     message = {
         "level": "report",
