@@ -263,7 +263,9 @@ def test_functions_stand_in_the_network_that_their_table_says(whole: Run) -> Non
         name = function.inputs["name"].removeprefix("pgdrill-test-")
         network = "production" if where[name] is Network.PRODUCTION else "drill"
         assert function.inputs["vpcConfig"] == {
-            "subnetIds": [f"subnet-{cell}-{network}-{letter}" for letter in LETTERS[function.inputs["region"]]],
+            "subnetIds": [
+                f"subnet-{cell}-{network}-{letter}" for letter in LETTERS[function.inputs["region"]]
+            ],
             "securityGroupIds": [f"securitygroup-{cell}-{network}-functions"],
         }
 
