@@ -1,7 +1,8 @@
 """The alarms of a cell, made of the table in `pgdrill.watching.alarms`, and the one that says whether it could recover.
 
-A transition is told to the topic of what it is about, into an alarm and out of it. An alarm's name is
-`pgdrill-<suffix>-<alarm>`, and for what there are several of, `-<database, function or machine>`.
+An alarm that is raised is told to the topic of what it is about; that it is over, a rule of the fast path tells, since
+an action on OK would also send a letter for each alarm whose first data arrive after a deployment. An alarm's name
+is `pgdrill-<suffix>-<alarm>`, and for what there are several of, `-<database, function or machine>`.
 """
 
 import re
@@ -65,7 +66,6 @@ class Alarms(pulumi.ComponentResource):
             f"{self._name}-{alarm.name}" + (f"-{subject.name}" if subject.name else ""),
             **request,
             alarm_actions=[self._topics[alarm.topic]],
-            ok_actions=[self._topics[alarm.topic]],
             region=self._names.region,
             tags=tags(self._settings, name),
             opts=pulumi.ResourceOptions(parent=self),

@@ -17,6 +17,7 @@ import pulumi_aws as aws
 from buses import RETRY
 from naming import Names
 from pgdrill.messages import Kind
+from pgdrill.watching.alarms import ALARMS
 from settings import Settings
 from tagging import tags
 
@@ -88,6 +89,32 @@ def rules(settings: Settings, names: Names, machines: Sequence[str]) -> Iterator
             " What it was to do is not done, unless a later one makes up for it."
             " Open it: its last event has the error and what to look at.",
         )
+        yield _over(names, kind)
+
+
+def _over(names: Names, kind: Kind) -> Rule:
+    """Tell that an alarm is over; of one that becomes OK by its first data, nobody wants to know."""
+    return Rule(
+        f"{kind}-alarm-over",
+        kind,
+        "tells that an alarm is over",
+        {
+            "source": ["aws.cloudwatch"],
+            "detail-type": ["CloudWatch Alarm State Change"],
+            "detail": {
+                "alarmName": [{"prefix": names.thing(one.name)} for one in ALARMS if one.topic is kind],
+                "state": {"value": ["OK"]},
+                "previousState": {"value": ["ALARM"]},
+            },
+        },
+        {
+            "alarm": "$.detail.alarmName",
+            "raised": "$.detail.previousState.timestamp",
+            "region": "$.region",
+            "time": "$.time",
+        },
+        "At <time> in <region> the alarm <alarm> is over; it was raised at <raised>.",
+    )
 
 
 def _rds(

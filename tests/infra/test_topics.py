@@ -231,6 +231,22 @@ def execution(machine: str, status: str) -> dict[str, Any]:
     }
 
 
+def alarm(name: str, before: str, after: str) -> dict[str, Any]:
+    return {
+        "Source": "aws.cloudwatch",
+        "DetailType": "CloudWatch Alarm State Change",
+        "Region": HOME,
+        "Account": ACCOUNT,
+        "Detail": json.dumps(
+            {
+                "alarmName": name,
+                "state": {"value": after, "timestamp": "2026-11-23T06:10:00.000+0000"},
+                "previousState": {"value": before, "timestamp": "2026-11-23T06:00:00.000+0000"},
+            }
+        ),
+    }
+
+
 def _matches(rule: Resource, event: dict[str, Any]) -> bool:
     return bool(eventbridge._matches_pattern(rule.inputs["eventPattern"], event))  # type: ignore[no-untyped-call] # the emulator's
 
@@ -254,9 +270,13 @@ def through(run: Run, event: dict[str, Any]) -> set[str]:
             for how in ("FAILED", "TIMED_OUT")
         ),
         (execution("pgdrill-test-drill", "ABORTED"), "drills-execution-failed"),
+        (alarm("pgdrill-test-snapshot-late-shop", "ALARM", "OK"), "backups-alarm-over"),
+        (alarm("pgdrill-test-drill-failed-shop", "ALARM", "OK"), "drills-alarm-over"),
     ],
 )
-def test_a_failure_is_told_once(whole: Run, event: dict[str, Any], rule: str) -> None:
+def test_a_failure_and_the_end_of_an_alarm_are_told_once(
+    whole: Run, event: dict[str, Any], rule: str
+) -> None:
     assert through(whole, event) == {rule}
 
 
@@ -272,6 +292,9 @@ def test_a_failure_is_told_once(whole: Run, event: dict[str, Any], rule: str) ->
         rds("0061", "pgdrill-tests-shop-20261122t06z"),
         execution("pgdrill-test-take", "SUCCEEDED"),
         execution("pgdrill-other-take", "FAILED"),
+        alarm("pgdrill-test-snapshot-late-shop", "INSUFFICIENT_DATA", "OK"),
+        alarm("pgdrill-test-snapshot-late-shop", "OK", "ALARM"),
+        alarm("pgdrill-other-snapshot-late-shop", "ALARM", "OK"),
     ],
     ids=lambda event: event["Detail"][:60],
 )
