@@ -25,6 +25,7 @@ from pgdrill.errors import PlanError
 from pgdrill.evidence import archive, audit, record, terminal
 from pgdrill.evidence.folder import Folder
 from pgdrill.evidence.junit import drill_junit
+from pgdrill.model import Verdict
 
 DAYS = ["%Y-%m-%d"]
 
@@ -106,7 +107,10 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """See whether evidence was altered, dropped or moved, and whether it is signed. Exit status: 0 whole, 1 not."""
+    """See whether evidence was altered, dropped or moved, and whether it is signed.
+
+    Exit status: 0 whole, 1 not, 3 there is none.
+    """
     verifier = signatures.trusting(public_keys) if public_keys else None
     source: archive.Source
     if directory:
@@ -122,6 +126,8 @@ def verify(
         out.print(terminal.chains(breaks))
         if verifier is None:
             out.print("signatures were not checked: give the key with --public-key")
+    if not names:
+        return Verdict.INCONCLUSIVE.exit_status
     return int(any(breaks.values()))
 
 

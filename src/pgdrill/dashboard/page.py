@@ -56,8 +56,12 @@ def page(board: Board, readings: Readings) -> str:
 
 
 def recoverable(board: Board, readings: Readings) -> Verdict:
+    """Say what the alarm says; that all is well only where something was measured: a new alarm is OK before its data."""
     state = readings.state(board.recoverable)
-    return RECOVERABLE.get(state.value, Verdict.INCONCLUSIVE) if state else Verdict.INCONCLUSIVE
+    said = RECOVERABLE.get(state.value, Verdict.INCONCLUSIVE) if state else Verdict.INCONCLUSIVE
+    numbers = [number for one in board.widgets() if isinstance(one, Numbers) for number in one.numbers]
+    measured = any(readings.number(number).points for number in numbers)
+    return said if measured or said is Verdict.FAILED else Verdict.INCONCLUSIVE
 
 
 def _draw(chart: Chart, readings: Readings) -> Drawn:

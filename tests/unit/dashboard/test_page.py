@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 
@@ -9,7 +10,7 @@ import pytest
 
 from pgdrill.aws.metrics import State
 from pgdrill.dashboard import drawing
-from pgdrill.dashboard.board import Board, Chart, Limit, Metric, Series, Shape, Unit, Worst
+from pgdrill.dashboard.board import Chart, Limit, Metric, Series, Shape, Unit, Worst
 from pgdrill.dashboard.page import SAYS, UNKNOWN, amount, code, nothing, page, recoverable
 from pgdrill.dashboard.readings import Line, Readings, beyond
 from pgdrill.model import Verdict
@@ -17,11 +18,12 @@ from tests.unit.dashboard.conftest import Shown
 from tests.unit.dashboard.example import NOW
 
 
-def standing(board: Board, value: str | None) -> Readings:
+def standing(home: Shown, value: str | None) -> Readings:
+    board, readings = home
     if value is None:
-        return Readings(NOW, {}, {})
+        return replace(readings, states={})
     state = State(name=board.recoverable, arn="arn", value=value, since=NOW)
-    return Readings(NOW, {}, {board.recoverable: state})
+    return replace(readings, states={board.recoverable: state})
 
 
 @pytest.mark.parametrize(
@@ -34,14 +36,16 @@ def standing(board: Board, value: str | None) -> Readings:
     ],
 )
 def test_it_says_first_whether_it_is_recoverable(home: Shown, value: str | None, says: str) -> None:
-    board, _ = home
-    head = page(board, standing(board, value)).partition("</header>")[0]
+    head = page(home[0], standing(home, value)).partition("</header>")[0]
     assert f"</span> {says}</h1>" in head
 
 
 def test_what_is_not_known_is_never_recoverable(home: Shown) -> None:
     board, _ = home
     assert recoverable(board, Readings(NOW, {}, {})) is Verdict.INCONCLUSIVE
+    unmeasured = replace(standing(home, "OK"), values={})
+    assert recoverable(board, unmeasured) is Verdict.INCONCLUSIVE
+    assert recoverable(board, replace(standing(home, "ALARM"), values={})) is Verdict.FAILED
     assert UNKNOWN not in SAYS.values()
 
 

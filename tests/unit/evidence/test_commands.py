@@ -154,6 +154,13 @@ def test_verify_of_the_bucket_takes_a_key_from_a_file_too(signed: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "✓ shop: whole\n")
 
 
+def test_verify_of_no_evidence_at_all_proves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "evidence").mkdir()
+    result = run("verify", "--plan", "/nowhere", "--directory", str(tmp_path))
+    assert result.exit_code == 3
+    assert "no evidence yet" in result.stdout
+
+
 def test_verify_of_a_folder_that_is_none_says_how_to_get_one(tmp_path: Path) -> None:
     result = offline(tmp_path)
     assert isinstance(result.exception, NotRunnable)
