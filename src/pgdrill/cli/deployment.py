@@ -62,7 +62,10 @@ def deploy(
     for label, path in (("outputs", OUTPUTS), ("plan", PLAN)):
         err.print(f"{label}: {deploying.directory(lab, stack) / path}", soft_wrap=True, markup=False)
     err.print("see its schedules:  aws scheduler list-schedules", markup=False)
-    err.print("end it:             pgdrill lab destroy", markup=False)
+    err.print(
+        "end it:             pgdrill purge, which deletes points and copies, then pgdrill lab destroy",
+        markup=False,
+    )
 
 
 @app.command()
