@@ -263,9 +263,18 @@ def deleted_meanwhile(scene: Scene) -> datetime:
     execution = scene.start("Drill", drill(scene))
     until(lambda: scene.temporary() == "available")
     rds = scene.primary.client("rds")
-    rds.delete_db_instance(
-        DBInstanceIdentifier=scene.plan.temporary(scene.plan.databases[0]), SkipFinalSnapshot=True
-    )
+
+    def deleted() -> bool:
+        """RDS refuses while the drill's password is being set."""
+        try:
+            rds.delete_db_instance(
+                DBInstanceIdentifier=scene.plan.temporary(scene.plan.databases[0]), SkipFinalSnapshot=True
+            )
+        except rds.exceptions.InvalidDBInstanceStateFault:
+            return False
+        return True
+
+    until(deleted)
     scene.ended(execution)
     return scene.now
 

@@ -125,7 +125,7 @@ def test_what_is_missing_is_copied_oldest_first_and_never_more_at_once_than_plan
     copied, reply = copies.run(dr, at(NOW), lambda _: None)
     assert slots(dr) == EVERY
     assert len(copied) == len(EVERY) - 2
-    assert reply.messages == ()
+    assert [message.topic for message in reply.messages] == ["copy done"] * len(EVERY)
     metrics = {metric.name: metric.value for metric in reply.metrics}
     assert metrics["CopiesMissing"] == 0
     again = copies.round_(dr, NOW)
@@ -306,7 +306,10 @@ def test_a_quota_that_is_reached_half_way_thins_the_oldest_day_and_no_snapshot_i
     # Eight of twelve are there: four more fit, then the oldest day is thinned.
     assert taken == [(named(0, 7), Reason.QUOTA), (named(0, 13), Reason.QUOTA)]
     assert slots(production.cell)[:3] == [named(0, 1), named(0, 19), named(1, 1)]
-    assert [message.topic for message in kept.reply.messages] == ["retention shortened"]
+    assert [message.topic for message in kept.reply.messages] == [
+        "retention shortened",
+        "points deleted",
+    ]
     copies.run(whole, at(slot), lambda _: None)
     assert slots(whole) == slots(production.cell)
     assert copies.round_(whole, slot).answers.begun == ()

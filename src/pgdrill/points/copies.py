@@ -5,7 +5,7 @@ waits for nothing; what was lost, ended or forgotten is due again in the next on
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 
 from pgdrill.aws.snapshots import Asked, Snapshot
@@ -135,7 +135,7 @@ def run(cell: Cell, tick: Tick, report: Callable[[str], None]) -> tuple[list[Sna
         told = Reply(
             metrics=done.reply.metrics,
             events=told.events + done.reply.events,
-            messages=tuple(dict.fromkeys(told.messages + done.reply.messages)),
+            messages=_once(told.messages + done.reply.messages),
         )
         if not done.missing and not done.flying:
             return [snapshot for snapshot in done.own.snapshots if snapshot.id in tries], told
@@ -146,6 +146,15 @@ def run(cell: Cell, tick: Tick, report: Callable[[str], None]) -> tuple[list[Sna
             )
         report(_said(done))
         wait = POLL if done.answers.begun else min(POLL_MOST, wait * 1.5)
+
+
+def _once(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Return each message once: what lasts is told in every round."""
+    told: list[Message] = []
+    for message in messages:
+        if message not in told:
+            told.append(message)
+    return tuple(told)
 
 
 def _begin(cell: Cell, source: Snapshot) -> Asked:
