@@ -40,6 +40,8 @@ THINGS = (
     ("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
     ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
 )
+# An account has one of each limit; two deployments in it ask for the same one.
+LIMIT = "aws:servicequotas/serviceQuota:ServiceQuota"
 
 
 def inventory(lab: Lab) -> set[str]:
@@ -64,6 +66,11 @@ def inventory(lab: Lab) -> set[str]:
             if state != "PendingDeletion":
                 found.add(f"{region} key {key['KeyId']}")
     return found
+
+
+def named(deployment: Deployment) -> dict[str, str]:
+    """Return the type of everything that a deployment holds, by what names it in AWS."""
+    return {made.outputs.get("arn") or made.id: made.type for made in deployment.resources}
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +108,15 @@ def test_a_changed_plan_reaches_the_functions_and_touches_no_database(lab: Lab, 
 
 def test_two_suffixes_live_side_by_side(lab: Lab, deployed: Outcome) -> None:
     there = inventory(lab)
-    names = {made.outputs.get("arn") or made.id for made in Deployment.read(lab.directory).resources}
-    second = deploy(lab, settings() | {"stack": {"suffix": "main2"}}, stack="second")
-    assert second.counts["created"] == second.resources == deployed.resources
-    others = Deployment.read(directory(lab, "second")).resources
-    assert names.isdisjoint(made.outputs.get("arn") or made.id for made in others)
-    assert destroy(lab, stack="second").resources == 0
+    first = named(Deployment.read(lab.directory))
+    try:
+        second = deploy(lab, settings() | {"stack": {"suffix": "main2"}}, stack="second")
+        assert second.counts["created"] == second.resources == deployed.resources
+        others = named(Deployment.read(directory(lab, "second")))
+        assert {first[name] for name in first.keys() & others.keys()} == {LIMIT}
+    finally:
+        gone = destroy(lab, stack="second")
+    assert gone.resources == 0
     assert inventory(lab) == there
 
 
