@@ -5,14 +5,11 @@ their paths, so a test imports them as they do each other: `from naming import N
 Build inside, assert outside: an assertion inside an `apply` can run before the children are registered.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ground import Grounds, grounds
-from pgdrill.build import zips
 from settings import load
 from tests.infra.program import ACCOUNT, ADOPTED, SETTINGS, Run, program, run
 
@@ -48,26 +45,12 @@ def protected() -> Run:
 
 
 @pytest.fixture(scope="session")
-def zips_at_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Small files in the place of the functions' zips, which tests/unit/build is about."""
-
-    def build(_: Path, *, which: str, **__: Any) -> Path:
-        path = tmp_path_factory.getbasetemp() / f"{which}.zip"
-        path.write_bytes(which.encode())
-        return path
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zips, "build", build)
-        yield
-
-
-@pytest.fixture(scope="session")
-def whole(zips_at_hand: None) -> Run:
+def whole() -> Run:
     """The whole program, with a created database."""
     return program(SETTINGS)
 
 
 @pytest.fixture(scope="session")
-def found(zips_at_hand: None) -> Run:
+def found() -> Run:
     """The whole program, with an adopted one."""
     return program(ADOPTED)

@@ -6,6 +6,7 @@ Nothing is called: what AWS would answer is made up here, from the inputs where 
 import asyncio
 import json
 import runpy
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from unittest.mock import patch
 
 import pulumi
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
+
+from pgdrill.build import zips
 
 INFRA = Path(__file__).parents[2] / "infra"
 ACCOUNT = "111122223333"
@@ -198,6 +201,20 @@ def run(build: Callable[[], Any]) -> Run:
     return recorded
 
 
+@contextmanager
+def _small_zips() -> Iterator[None]:
+    """Put small files in the place of the functions' zips, which tests/unit/build and tests/lab are about."""
+    with tempfile.TemporaryDirectory() as directory:
+
+        def build(_: Path, *, which: str, **__: Any) -> Path:
+            path = Path(directory, f"{which}.zip")
+            path.write_bytes(which.encode())
+            return path
+
+        with patch.object(zips, "build", build):
+            yield
+
+
 def program(settings: dict[str, JSON]) -> Run:
     """Run `__main__.py` with these settings; `exports` has its outputs, resolved."""
     exported: dict[str, Any] = {}
@@ -208,6 +225,7 @@ def program(settings: dict[str, JSON]) -> Run:
             runpy.run_path(str(INFRA / "__main__.py"), run_name="__main__")
         return pulumi.Output.all(**exported)
 
-    done = run(build)
+    with _small_zips():
+        done = run(build)
     done.exports = done.result
     return done

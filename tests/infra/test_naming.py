@@ -49,7 +49,7 @@ FORMS = {
 
 
 @pytest.fixture(scope="module")
-def longest(zips_at_hand: None) -> Run:
+def longest() -> Run:
     """The whole program with the longest legal suffix and database name."""
     database = SETTINGS["database"][0] | {"name": LONGEST_DATABASE}
     return program(SETTINGS | {"stack": {"suffix": LONGEST_SUFFIX}, "database": [database]})

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from pgdrill.build import zips
 from pgdrill.errors import PlanError
 from tests.infra.program import REGIONS, SETTINGS, Run, program
 
@@ -62,7 +63,11 @@ def test_the_masters_password_goes_to_the_database_alone(whole: Run) -> None:
     assert "not-in-state" not in json.dumps([told, whole.exports], default=str)
 
 
-@pytest.mark.usefixtures("zips_at_hand")
+def test_whoever_builds_zips_after_the_program_ran_gets_real_ones(whole: Run) -> None:
+    assert whole.exports
+    assert zips.build.__module__ == "pgdrill.build.zips"
+
+
 def test_wrong_settings_are_an_error_at_preview() -> None:
     with pytest.raises(PlanError) as raised:
         program(SETTINGS | {"points": {"evry": "6h"}})

@@ -24,7 +24,7 @@ def silence(begins: datetime, ends: datetime) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def silenced(zips_at_hand: None) -> Run:
+def silenced() -> Run:
     """The whole program with a silence ahead, and one that is over."""
     over = silence(NOW - timedelta(days=2), NOW - timedelta(days=1))
     return program(SETTINGS | {"notify": {"silence": [silence(BEGINS, ENDS), over]}})

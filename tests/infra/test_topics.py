@@ -87,7 +87,7 @@ TOLD: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def told(zips_at_hand: None) -> Run:
+def told() -> Run:
     return program(SETTINGS | {"notify": TOLD})
 
 
