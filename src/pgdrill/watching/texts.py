@@ -205,7 +205,7 @@ TEXTS = {
     ),
     "storage-dear": Text(
         "{region}: the estimated storage cost passed its ceiling.",
-        "the value is dollars a month, an upper bound; the ceiling is {threshold}",
+        "the value is dollars a month, as the plan estimates them; the ceiling is {threshold}",
         "money, and perhaps something that is kept although it should not be.",
         "`pgdrill plan explain`; then what is kept: `pgdrill point list`.",
     ),
