@@ -116,7 +116,7 @@ def test_what_is_missing_is_copied_oldest_first_and_never_more_at_once_than_plan
     for copy in dr.snapshots.ours("lab"):
         dr.snapshots.delete(copy)
     limited = replace(dr, plan=dr.plan.model_copy(update={"copies": Copies(in_flight=2)}))
-    production.lab.door.set_faults({"latency": {"copy": 0.4}})
+    production.lab.door.set_faults({"latency": {"copy": 30}})
     first = copies.round_(limited, NOW)
     assert [identifier[-14:] for identifier in first.answers.begun] == ["2026-11-22t01z", "2026-11-22t07z"]
     assert first.flying == 2

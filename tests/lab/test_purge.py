@@ -152,7 +152,7 @@ def test_everything_made_at_run_time_goes_and_nothing_else(production: Productio
 
 def test_what_is_in_the_making_is_asked_for_again_until_it_is_gone(production: Production) -> None:
     production.point = production.take()
-    production.lab.door.set_faults({"latency": {"restore": 1, "snapshot": 4}})
+    production.lab.door.set_faults({"latency": {"restore": 4, "snapshot": 6}})
     killed(production)
     mark = Mark(suffix="lab", database="shop", resource="db-1")
     production.cell.snapshots.take(production.database.instance, "pgdrill-lab-shop-late", mark.tags())

@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -49,7 +50,7 @@ def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, psu
         )
     record = record.model_copy(update={"pid": pid})
     record.write(directory)
-    return record, psutil.Process(pid)
+    return record, _begun(psutil.Process(pid))
 
 
 def living(directory: Path, record: Record | None) -> psutil.Process | None:
@@ -89,6 +90,18 @@ def state(process: psutil.Process) -> str:
 def last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "it left no word in its log"
+
+
+def _begun(process: psutil.Process) -> psutil.Process:
+    """Wait until the kernel shows what the process runs, by which `living` knows it.
+
+    Source: Linux's fs/exec.c and fs/binfmt_elf.c: the parent is let go when memory is changed, and the command line
+    is there only when the new program has been mapped into it.
+    """
+    with contextlib.suppress(psutil.Error):  # it has ended already
+        while not process.cmdline():
+            time.sleep(0.001)
+    return process
 
 
 def _command(directory: Path) -> list[str]:
