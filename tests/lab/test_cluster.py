@@ -405,7 +405,7 @@ def test_a_backup_of_a_server_that_does_not_run_leaves_nothing(make_cluster: Mak
     (cluster.data / "postmaster.pid").write_text("1\n\n\n1\n")
     with pytest.raises(
         Broken,
-        match=r"pg_basebackup ended with status 1: pg_basebackup: error: connection to server on socket",
+        match=r"PostgreSQL in \S+ cannot be backed up: connection is bad: connection to server on socket",
     ):
         cluster.back_up(cluster.directory / "backup")
     assert not (cluster.directory / "backup").exists()

@@ -25,7 +25,7 @@ import psycopg
 from psycopg import sql
 
 from pgdrill.errors import Broken
-from pgdrill.lab import configuration, moment, postgres
+from pgdrill.lab import base_backup, configuration, moment, postgres
 from pgdrill.lab.configuration import ADMIN
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.processes import POLL, gone, is_postmaster, postmasters
@@ -223,18 +223,26 @@ class Cluster:
                 )
             )
 
-    def back_up(self, target: Path) -> datetime:
+    def back_up(self, target: Path, before: Path | None = None) -> datetime:
         """Take a physical base backup into `target` and return the moment whose data it holds.
 
-        What was committed up to that moment is in it, and nothing later.
+        What was committed up to that moment is in it, and nothing later. With the backup `before` of this cluster it
+        shares what has not been written since.
+
+        Raises:
+            Broken: the server does not answer, or ended meanwhile.
         """
         self.own(target)
         try:
-            self.binaries.run(
-                "pg_basebackup", "-h", self.sockets, "-p", str(self.port), "-U", ADMIN, "-D", target,
-                "--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest",
-            )  # fmt: skip
+            with self.session("postgres") as session:
+                base_backup.take(session, self.data, self.archive, target, before)
             return moment.stamp(target, self.binaries)
+        except psycopg.Error as error:
+            shutil.rmtree(target, ignore_errors=True)
+            raise Broken(
+                f"PostgreSQL in {self.directory} cannot be backed up: {str(error).splitlines()[0]}",
+                hint=f"read its log, {self.log}",
+            ) from error
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise

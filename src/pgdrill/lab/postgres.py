@@ -32,7 +32,7 @@ PLACES = (
     "/usr/local/pgsql/bin",
 )
 PLENTY = 6 * 2**30  # bytes of memory free, of which a lab takes a small part
-NEEDED = ("postgres", "initdb", "pg_basebackup", "pg_config", "pg_waldump")
+NEEDED = ("postgres", "initdb", "pg_config", "pg_waldump")
 
 # Extensions of contrib that a member of rds_superuser may create.
 # Source: RDS for PostgreSQL release notes, "Extensions supported for RDS for PostgreSQL 15".

@@ -149,7 +149,7 @@ def _carry_out(state: State, target: Snapshot, source: Snapshot, goes_on: Callab
 def duplicate(state: State, source: Path, target: Path, *, go_on: Callable[[], bool]) -> bool:
     """Make a base backup again, of the same files; False when `go_on` said no in between.
 
-    Nothing writes to a snapshot, so its copies share its files until one is to be damaged: `sharing`.
+    Nothing writes to a snapshot, so its copies share its files until one is to be damaged: `base_backup`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     command = ["cp", "-a", "--link", str(source), str(target)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pgdrill.errors import Busy, NotRunnable
-from pgdrill.lab import tls
+from pgdrill.lab import base_backup, tls
 from pgdrill.lab.clock import LabClock
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.postgres import Binaries
@@ -27,7 +27,6 @@ from pgdrill.lab.rds import (
     lifecycle,
     parameter_groups,
     restores,
-    sharing,
     snapshots,
     subnet_groups,
     tags,
@@ -208,7 +207,7 @@ class Rds:
                 f"no available snapshot {identifier!r} in {region}", hint="list them with: pgdrill lab status"
             )
         base = self._state.base(snapshot)
-        sharing.unshare(base)
+        base_backup.unshare(base)
         return base
 
     def archive_directory(self, region: str, instance_identifier: str) -> Path:

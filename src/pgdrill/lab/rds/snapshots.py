@@ -3,14 +3,13 @@
 The instance is `backing-up` while one is taken. Nothing here is told when one fails, as in AWS.
 """
 
-import contextlib
 import logging
 import os
 import shutil
 from pathlib import Path
 
 from pgdrill.errors import Broken
-from pgdrill.lab.rds import listing, sharing
+from pgdrill.lab.rds import listing
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.fresh import new_id
 from pgdrill.lab.rds.records import Instance, Snapshot
@@ -67,13 +66,15 @@ def fill(state: State, snapshot: Snapshot) -> bool:
         state.update_snapshot(snapshot, status=doom)
         return False
     try:
-        holds = state.cluster(snapshot.source).back_up(state.base(snapshot))
+        before = _before(state, snapshot)
+        holds = state.cluster(snapshot.source).back_up(
+            state.base(snapshot), state.base(before) if before else None
+        )
     except (Broken, OSError) as reason:
         log.warning("snapshot %s failed: %s", snapshot.identifier, reason)
         shutil.rmtree(state.base(snapshot), ignore_errors=True)
         state.update_snapshot(snapshot, status="failed")
         return False
-    _share(state, snapshot)
     now = state.moment()
     state.hold_snapshot(snapshot)
     state.update_snapshot(
@@ -89,17 +90,14 @@ def fill(state: State, snapshot: Snapshot) -> bool:
     return True
 
 
-def _share(state: State, snapshot: Snapshot) -> None:
-    """Let a new base backup share what has not been written since the one before; both are read only."""
-    before = [
+def _before(state: State, snapshot: Snapshot) -> Snapshot | None:
+    """Return the last usable snapshot of the same instance, with which a new one shares files."""
+    done = [
         one
         for one in state.snapshots.all(snapshot.region)
         if one.status == "available" and one.source.resource_id == snapshot.source.resource_id
     ]
-    if before:
-        last = max(before, key=lambda one: one.created_at)
-        with contextlib.suppress(FileNotFoundError):  # it was deleted meanwhile
-            sharing.share(state.cluster(snapshot.source).data, state.base(last), state.base(snapshot))
+    return max(done, key=lambda one: one.created_at, default=None)
 
 
 def _size_of(directory: Path) -> int:
