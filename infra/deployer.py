@@ -48,19 +48,23 @@ ACTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "aws:iam/role:Role": (
         "iam",
         ("CreateRole", "DeleteRole", "GetRole", "ListAttachedRolePolicies", "ListInstanceProfilesForRole",
-         "ListRolePolicies", "TagRole", "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole"),
+         "ListRolePolicies", "TagRole", "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole",
+         "UpdateRoleDescription"),
     ),
     "aws:iam/rolePolicy:RolePolicy": ("iam", ("DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")),
     "aws:lambda/function:Function": (
         "lambda",
         ("CreateFunction", "DeleteFunction", "GetFunction", "GetFunctionCodeSigningConfig",
-         "ListVersionsByFunction", "ListTags", "PublishVersion", "TagResource", "UntagResource",
+         "GetFunctionConfiguration", "ListVersionsByFunction", "ListTags", "PublishVersion", "TagResource", "UntagResource",
          "UpdateFunctionCode", "UpdateFunctionConfiguration"),
     ),
     "aws:rds/instance:Instance": (
         "rds",
-        ("AddTagsToResource", "CreateDBInstance", "DeleteDBInstance", "DescribeDBInstances", "ListTagsForResource",
-         "ModifyDBInstance", "RemoveTagsFromResource"),
+        ("AddTagsToResource", "CreateDBInstance",
+         # Asked of whoever deletes an instance that leaves a final snapshot: `protect`.
+         "CreateDBSnapshot",
+         "DeleteDBInstance", "DescribeDBInstances", "ListTagsForResource", "ModifyDBInstance",
+         "RemoveTagsFromResource"),
     ),
     "aws:rds/parameterGroup:ParameterGroup": (
         "rds",
@@ -94,12 +98,15 @@ ACTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "aws:servicequotas/serviceQuota:ServiceQuota": (
         "servicequotas",
-        ("GetServiceQuota", "ListRequestedServiceQuotaChangeHistoryByQuota", "RequestServiceQuotaIncrease"),
+        ("GetAWSDefaultServiceQuota", "GetRequestedServiceQuotaChange", "GetServiceQuota",
+         "RequestServiceQuotaIncrease"),
     ),
     "aws:sfn/stateMachine:StateMachine": (
         "states",
         ("CreateStateMachine", "DeleteStateMachine", "DescribeStateMachine", "ListStateMachineVersions",
-         "UpdateStateMachine", *_TAGS),
+         "UpdateStateMachine",
+         # Every preview of a definition that is new or changed.
+         "ValidateStateMachineDefinition", *_TAGS),
     ),
     "aws:sns/topic:Topic": (
         "sns", ("CreateTopic", "DeleteTopic", "GetTopicAttributes", "SetTopicAttributes", *_TAGS),
@@ -176,14 +183,17 @@ WIDE = {
     "LookAtLogs": "logs:DescribeLogGroups lists those of an account",
     "Quotas": "Service Quotas knows a resource for a request alone",
     "Subscriptions": "SNS knows no resource for a subscription that is there",
+    "Definitions": "a definition is validated before there is a state machine",
 }
 _WITHOUT_RESOURCE = {
     "logs:DescribeLogGroups": "LookAtLogs",
+    "servicequotas:GetAWSDefaultServiceQuota": "Quotas",
+    "servicequotas:GetRequestedServiceQuotaChange": "Quotas",
     "servicequotas:GetServiceQuota": "Quotas",
-    "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota": "Quotas",
     "sns:GetSubscriptionAttributes": "Subscriptions",
     "sns:SetSubscriptionAttributes": "Subscriptions",
     "sns:Unsubscribe": "Subscriptions",
+    "states:ValidateStateMachineDefinition": "Definitions",
 }
 _PASSED_TO = (
     "events.amazonaws.com", "export.rds.amazonaws.com", "lambda.amazonaws.com", "s3.amazonaws.com",
@@ -191,15 +201,20 @@ _PASSED_TO = (
 )  # fmt: skip
 
 
-def policies(cells: tuple[Names, Names], secrets: Iterable[str] = ()) -> dict[str, Document]:
+def policies(
+    cells: tuple[Names, Names], secrets: Iterable[str] = (), adopted: Iterable[str] = ()
+) -> dict[str, Document]:
     """Return the documents that a deployer needs, by a name for each; IAM takes 6,144 characters in one.
 
-    `cells` are the names of the primary and the DR region; `secrets` the master users' entries.
+    `cells` are the names of the primary and the DR region; `secrets` the master users' entries, `adopted` the
+    instances that were there before.
     """
     return {
         "network-and-keys": document(*_by_tag(cells)),
         "storage-and-databases": document(
-            *_of(cells, "s3", "rds", "servicequotas", "sqs", "sns"), *_objects(cells)
+            *_of(cells, "s3", "rds", "servicequotas", "sqs", "sns"),
+            *_objects(cells),
+            *_adopted(cells, adopted),
         ),
         "functions-and-roles": document(
             *_of(cells, "lambda", "states", "scheduler", "events", "logs"),
@@ -272,6 +287,20 @@ def _objects(cells: tuple[Names, Names]) -> list[Statement]:
         ),
         allow("EmptyBuckets", ["s3:DeleteObject", "s3:DeleteObjectVersion"], f"arn:aws:s3:::{stem}-*/*"),
     ]
+
+
+def _adopted(cells: tuple[Names, Names], instances: Iterable[str]) -> list[Statement]:
+    """Look at what is adopted, and at its key; neither has a name or tag of ours."""
+    primary = cells[0]
+    arns = [primary.arn("rds", f"db:{instance}") for instance in instances]
+    return (
+        [
+            allow("LookAtAdopted", ["rds:DescribeDBInstances", "rds:ListTagsForResource"], arns),
+            allow("LookAtTheirKeys", "kms:DescribeKey", primary.arn("kms", "key/*")),
+        ]
+        if arns
+        else []
+    )
 
 
 def _by_tag(cells: tuple[Names, Names]) -> list[Statement]:

@@ -15,7 +15,8 @@ CELLS = (Names("test", REGIONS[0], ACCOUNT), Names("test", REGIONS[1], ACCOUNT))
 
 
 def document() -> str:
-    return json.dumps(policies(CELLS, ["shop/master"]), indent=2) + "\n"
+    """Return them for a database that is created and another that is adopted."""
+    return json.dumps(policies(CELLS, ["shop/master"], ["billing-production"]), indent=2) + "\n"
 
 
 if __name__ == "__main__":

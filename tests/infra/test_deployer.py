@@ -5,14 +5,17 @@ import json
 import pytest
 
 from deployer import ACTIONS, BY_TAG, OPTIONAL, WIDE, policies
+from policies import Document
 from tests.infra import deployer
 from tests.infra.deployer import CELLS
 from tests.infra.evaluation import ALLOW, Call
 from tests.infra.linting import findings
 from tests.infra.program import ACCOUNT, Run
+from tests.infra.provider import CALLS
 from tests.infra.roles import HOME
 
 DOCUMENTS = policies(CELLS, ["shop/master"])
+ADOPTING = policies(CELLS, adopted=["shop-production"])
 OURS = {"aws:ResourceTag/EnvironmentSuffix": "test"}
 # What a managed policy may have, white space not counted.
 MOST = 6144
@@ -29,9 +32,9 @@ NOT_BY_DEFAULT = {
 }
 
 
-def may(action: str, resource: str, **keys: str) -> bool:
+def may(action: str, resource: str, documents: dict[str, Document] = DOCUMENTS, /, **keys: str) -> bool:
     call = Call(action, resource, keys, HOME)
-    return any(call.decided(policy) == ALLOW for policy in DOCUMENTS.values())
+    return any(call.decided(policy) == ALLOW for policy in documents.values())
 
 
 def test_every_type_that_is_registered_is_covered_and_no_other(whole: Run) -> None:
@@ -40,10 +43,17 @@ def test_every_type_that_is_registered_is_covered_and_no_other(whole: Run) -> No
     assert registered & OPTIONAL.keys() == set()
 
 
+@pytest.mark.parametrize("typ", CALLS)
+def test_a_types_actions_are_what_the_provider_asks(typ: str) -> None:
+    _, actions = ACTIONS[typ]
+    assert sorted(actions) == sorted(CALLS[typ][1])
+
+
+@pytest.mark.parametrize("documents", [DOCUMENTS, ADOPTING], ids=["created", "adopted"])
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_document_fits_and_the_linter_has_nothing_to_say(name: str) -> None:
-    assert len(json.dumps(DOCUMENTS[name], separators=(",", ":"))) <= MOST
-    found = [one for one in findings(DOCUMENTS[name]) if not any(known in one for known in EXPLAINED)]
+def test_a_document_fits_and_the_linter_has_nothing_to_say(name: str, documents: dict[str, Document]) -> None:
+    assert len(json.dumps(documents[name], separators=(",", ":"))) <= MOST
+    found = [one for one in findings(documents[name]) if not any(known in one for known in EXPLAINED)]
     assert found == []
 
 
@@ -67,6 +77,30 @@ def test_what_is_deployed_may_be_made_changed_and_deleted() -> None:
     assert may("ec2:DeleteVpc", vpc, **OURS)
     key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/1"
     assert may("kms:ScheduleKeyDeletion", key, **OURS)
+
+
+def test_a_definition_is_validated_and_a_quota_looked_at_before_there_is_one() -> None:
+    for action in ("states:ValidateStateMachineDefinition", "servicequotas:GetAWSDefaultServiceQuota"):
+        assert may(action, "*")
+
+
+def test_a_protected_database_is_deleted_with_its_final_snapshot_and_no_other_is_taken() -> None:
+    for kind in ("db:pgdrill-test-production-shop", "snapshot:pgdrill-test-production-shop-final"):
+        assert may("rds:CreateDBSnapshot", f"arn:aws:rds:{HOME}:{ACCOUNT}:{kind}")
+    assert not may("rds:CreateDBSnapshot", f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production", ADOPTING)
+
+
+def test_an_adopted_database_and_its_key_are_looked_at_by_who_adopts_alone() -> None:
+    theirs = {
+        "rds:DescribeDBInstances": f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production",
+        "kms:DescribeKey": f"arn:aws:kms:{HOME}:{ACCOUNT}:key/of-the-owner",
+    }
+    for action, resource in theirs.items():
+        assert may(action, resource, ADOPTING)
+        assert not may(action, resource)
+    payroll = f"arn:aws:rds:{HOME}:{ACCOUNT}:db:payroll"
+    assert not may("rds:DescribeDBInstances", payroll, ADOPTING)
+    assert not may("rds:ModifyDBInstance", theirs["rds:DescribeDBInstances"], ADOPTING)
 
 
 def test_what_is_somebody_elses_may_not() -> None:
