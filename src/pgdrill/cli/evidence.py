@@ -41,8 +41,8 @@ def list_drills(
     where: CellOption = "primary",
     as_json: JsonOption = False,
 ) -> None:
-    """List the drills in the store, newest first."""
-    past = archive.history(open_cell(plan, where).store, database)
+    """List the drills and recoveries in the store, newest first."""
+    past = archive.history(open_cell(plan, where).store, database, recoveries=True)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in reversed(past)])
     elif past:

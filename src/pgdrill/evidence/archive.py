@@ -23,7 +23,7 @@ from pgdrill.errors import Broken, NotRunnable
 from pgdrill.evidence import signature
 from pgdrill.evidence.chain import Link, next_link
 from pgdrill.evidence.junit import drill_junit
-from pgdrill.evidence.record import Evidence, Summary, Teardown, canonical, sha256
+from pgdrill.evidence.record import Evidence, Purpose, Summary, Teardown, canonical, sha256
 from pgdrill.evidence.report import report
 from pgdrill.evidence.signature import Signer
 from pgdrill.points import coverage
@@ -151,21 +151,25 @@ def history(
     most: int = TREND,
     *,
     region: str | None = None,
+    recoveries: bool = False,
 ) -> list[Summary]:
     """Return the newest past drills, oldest first; up to the drill `before`, which is not among them.
 
-    Those of one region where it is named, else of both.
+    Those of one region where it is named, else of both. Recoveries are among them only where they are asked for: nobody
+    planned them, so they stand for no drill that is due and no age that is to be proved.
 
     What cannot be read is left out: a drill must not fail over an old record, and `broken` tells of it.
     """
     places = [place for place in _places(shelf, database, region) if before is None or _drill(place) < before]
-    summaries = []
-    for place in sorted(places, key=_drill)[-most:]:
-        try:
-            summaries.append(Summary.of(_evidence(place, shelf.get(place) or b"")))
-        except Broken:
-            continue
-    return summaries
+    summaries: list[Summary] = []
+    for place in sorted(places, key=_drill, reverse=True):
+        if len(summaries) == most:
+            break
+        with contextlib.suppress(Broken):
+            summary = Summary.of(_evidence(place, shelf.get(place) or b""))
+            if recoveries or summary.purpose is Purpose.DRILL:
+                summaries.append(summary)
+    return summaries[::-1]
 
 
 def within(shelf: Source, since: datetime, until: datetime) -> list[Evidence]:
@@ -195,7 +199,8 @@ def render(shelf: Source, evidence: Evidence) -> str:
     """Render the report anew, from the records in the store."""
     past = history(shelf, evidence.database, before=evidence.drill, most=coverage.REMEMBERED)
     window = timedelta(seconds=evidence.pitr_window)
-    ages = coverage.ages([*past, Summary.of(evidence)], evidence.started_at, window)
+    drills = [*past, Summary.of(evidence)] if evidence.purpose is Purpose.DRILL else past
+    ages = coverage.ages(drills, evidence.started_at, window)
     signed = signature.read(shelf.get(beside(key(evidence, EVIDENCE))) or b"")
     return report(
         evidence,

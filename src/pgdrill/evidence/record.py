@@ -155,10 +155,11 @@ class Teardown(Model):
 
 
 class Summary(Model):
-    """One past drill, as a trend shows it. Seconds and bytes; None where it was not measured."""
+    """One past drill or recovery, as a trend shows it. Seconds and bytes; None where it was not measured."""
 
     drill: DrillId
     database: str
+    purpose: Purpose = Purpose.DRILL
     started_at: Moment
     point: str
     kind: PointKind
@@ -177,6 +178,7 @@ class Summary(Model):
         return cls(
             drill=evidence.drill,
             database=evidence.database,
+            purpose=evidence.purpose,
             started_at=evidence.started_at,
             point=evidence.point.id,
             kind=evidence.point.kind,

@@ -109,15 +109,16 @@ def _folded(wrong: Sequence[Finding]) -> list[Finding]:
 
 
 def trend(past: Sequence[Summary]) -> Table:
-    """Return a line for each past drill, newest first."""
+    """Return a line for each past drill and recovery, newest first."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("drill", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    for name in ("drill", "purpose", "verdict"):
+        table.add_column(name, no_wrap=True)
     for name in ("usable", "at risk", "read"):
         table.add_column(name, justify="right", no_wrap=True)
     for summary in reversed(past):
         table.add_row(
             _text(summary.drill),
+            summary.purpose,
             Text(f"{SYMBOL[summary.verdict]} {VERDICT[summary.verdict]}", style=STYLE[summary.verdict]),
             _figure(summary.rto_usable),
             _figure(summary.rpo_exposure),

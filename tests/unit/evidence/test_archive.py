@@ -7,7 +7,7 @@ import pytest
 from pgdrill.errors import Broken, NotRunnable
 from pgdrill.evidence import archive, audit
 from pgdrill.evidence.chain import Kind, Link
-from pgdrill.evidence.record import Evidence, canonical, sha256
+from pgdrill.evidence.record import Evidence, Purpose, canonical, sha256
 from pgdrill.model import PointKind, Verdict
 from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
 
@@ -139,6 +139,24 @@ def test_history_holds_no_more_than_can_be_compared(shelf: Shelf) -> None:
         drilled(3).drill,
         drilled(4).drill,
     ]
+
+
+def test_a_recovery_is_no_drill_unless_it_is_asked_for(shelf: Shelf) -> None:
+    first = drill(shelf, 1)
+    recovered = drill(shelf, 2, purpose=Purpose.RECOVERY)
+    assert [past.drill for past in archive.history(shelf, "shop", most=1)] == [first.drill]
+    told = archive.history(shelf, "shop", recoveries=True)
+    assert [(past.drill, past.purpose) for past in told] == [
+        (first.drill, Purpose.DRILL),
+        (recovered.drill, Purpose.RECOVERY),
+    ]
+
+
+def test_a_recovery_proves_no_age_of_the_pitr_window_in_its_own_report(shelf: Shelf) -> None:
+    pitr = drilled(1).point.model_copy(update={"kind": PointKind.PITR})
+    proved = "1 of 28 ages, each of six hours, came back in a drill"
+    assert proved in archive.render(shelf, drilled(1, point=pitr))
+    assert proved not in archive.render(shelf, drilled(1, point=pitr, purpose=Purpose.RECOVERY))
 
 
 def test_an_old_record_that_cannot_be_read_does_not_stop_a_drill(shelf: Shelf) -> None:

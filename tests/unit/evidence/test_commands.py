@@ -11,7 +11,7 @@ from pgdrill.cli import app
 from pgdrill.cli import evidence as commands
 from pgdrill.errors import NotRunnable, PlanError
 from pgdrill.evidence import archive
-from pgdrill.evidence.record import Evidence, canonical, schema
+from pgdrill.evidence.record import Evidence, Purpose, canonical, schema
 from pgdrill.evidence.signature import sign
 from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
 from tests.unit.evidence.pen import Pen
@@ -49,6 +49,21 @@ def test_list_as_json_is_a_list_of_summaries() -> None:
     assert [(one["drill"], one["verdict"]) for one in told] == [
         (drilled(2).drill, "failed"),
         (drilled(1).drill, "passed"),
+    ]
+
+
+def test_list_tells_recoveries_from_drills(shelf: Shelf) -> None:
+    archive.save(shelf, drilled(3, purpose=Purpose.RECOVERY))
+    lines = [line.split() for line in run("list").stdout.splitlines() if "shop" in line]
+    assert [(line[0], line[1]) for line in lines] == [
+        (drilled(3).drill, "recovery"),
+        (drilled(2).drill, "drill"),
+        (drilled(1).drill, "drill"),
+    ]
+    assert [one["purpose"] for one in json.loads(run("list", "--json").stdout)] == [
+        "recovery",
+        "drill",
+        "drill",
     ]
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pgdrill.cli import app
 from pgdrill.errors import Unavailable
 from pgdrill.evidence import archive
-from pgdrill.evidence.record import Summary
+from pgdrill.evidence.record import Purpose, Summary
 from pgdrill.model import PointKind, Rto, Verdict
 from pgdrill.watching import status
 from pgdrill.watching.status import Kind, Seen, Way
@@ -146,6 +146,15 @@ def test_a_look_asks_both_cells_and_goes_on_where_one_does_not_answer(
     assert made.unknown == ("the points in ap-southeast-1: RDS did not answer",)
     assert {way.kind for way in made.ways} == {Kind.MOMENT, Kind.COPY}
     assert [one.drill for one in made.past] == [drilled(1).drill]
+
+
+def test_a_recovery_alone_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgdrill.points.choice.usable", lambda *_: [])
+    shelf = Shelf()
+    archive.save(shelf, drilled(1, purpose=Purpose.RECOVERY))
+    made = status.look([cell("ap-southeast-1", list, shelf)], PLAN.databases[0])
+    assert made.past == ()
+    assert "no drill has been made" in status.standing(made, PLAN, NOW).reasons
 
 
 def test_the_command_prints_the_ways_and_ends_as_the_worst_database_stands(
