@@ -1,8 +1,12 @@
-"""The quota that the plan needs is asked for, in both regions, and only where the default is too little."""
+"""The quota that the plan needs is asked for, in both regions, and only where the account has less."""
 
-from quotas import SPARE, needed
+import pulumi
+import pytest
+
+from naming import Names
+from quotas import SPARE, needed, raise_quota
 from settings import load
-from tests.infra.program import SETTINGS, Run
+from tests.infra.program import ACCOUNT, SETTINGS, Run, run
 
 QUOTA = "aws:servicequotas/serviceQuota:ServiceQuota"
 
@@ -20,3 +24,24 @@ def test_each_region_needs_what_its_own_rules_keep() -> None:
     assert needed(thinned, primary=True) < 100 < needed(thinned, primary=False)
     databases = [SETTINGS["database"][0] | {"name": name} for name in ("a", "b")]
     assert needed(load(SETTINGS | {"database": databases}), primary=True) == 2 * 4 * 30 + SPARE
+
+
+@pytest.mark.parametrize(
+    ("region", "settings", "asked"),
+    [
+        ("ap-southeast-1", SETTINGS, [140]),
+        # As many as are wanted, and more.
+        ("eu-west-1", SETTINGS, []),
+        ("eu-central-1", SETTINGS, []),
+        ("ap-southeast-1", SETTINGS | {"points": {"daily_after": "7d"}}, []),
+        ("eu-west-1", SETTINGS | {"points": {"keep": "60d"}}, [260]),
+    ],
+)
+def test_no_more_is_asked_for_where_the_account_has_it(
+    region: str, settings: dict[str, object], asked: list[int]
+) -> None:
+    names = Names("test", region, ACCOUNT)
+    opts = pulumi.ResourceOptions()
+    done = run(lambda: raise_quota("here", load(settings), names, primary=True, opts=opts))
+    assert [one.inputs["value"] for one in done.of(QUOTA)] == asked
+    assert [given["region"] for token, given in done.calls if "getServiceQuota" in token] == [region]

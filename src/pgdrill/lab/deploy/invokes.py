@@ -126,6 +126,22 @@ def _prefix_list(aws: Aws, given: JSON) -> JSON:
     return {"id": found["PrefixListId"], "name": name, "cidrBlocks": found["Cidrs"]}
 
 
+def _quota(aws: Aws, given: JSON) -> JSON:
+    """The provider looks at the default too, and tells it where nothing was ever granted; the emulator has both."""
+    which = {"ServiceCode": given.pop("serviceCode"), "QuotaCode": given.pop("quotaCode")}
+    default = aws.client("service-quotas").get_aws_default_service_quota(**which)["Quota"]
+    there = aws.client("service-quotas").get_service_quota(**which)["Quota"]
+    return {
+        "id": there["QuotaArn"],
+        "arn": there["QuotaArn"],
+        "adjustable": there["Adjustable"],
+        "quotaName": there["QuotaName"],
+        "serviceName": there["ServiceName"],
+        "defaultValue": default["Value"],
+        "value": there["Value"],
+    }
+
+
 BY_TOKEN: dict[str, Answer] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
     "aws:index/getRegion:getRegion": _region,
@@ -135,4 +151,5 @@ BY_TOKEN: dict[str, Answer] = {
     "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
     "aws:rds/getInstance:getInstance": _instance,
     "aws:ec2/getPrefixList:getPrefixList": _prefix_list,
+    "aws:servicequotas/getServiceQuota:getServiceQuota": _quota,
 }
