@@ -311,9 +311,9 @@ def _drills(cell: Cell) -> Iterator[Row]:
                 width=QUARTER,
             ),
             Chart(
-                "Databases whose last drill did not pass",
+                "Points that failed, drills without a conclusion",
                 (
-                    cell.of_all("failed", "LastDrillFailed", Tone.BAD, "Maximum"),
+                    cell.of_all("failed", "PointsFailed", Tone.BAD, "Maximum"),
                     cell.of_all("inconclusive", "LastDrillInconclusive", Tone.UNSURE, "Maximum"),
                 ),
                 Unit.COUNT,

@@ -91,7 +91,7 @@ def _exports(seen: Sighting, watched: Watched, plan: Plan, _: DatabasePlan) -> M
 def _drills(seen: Sighting, watched: Watched, _: Plan, __: DatabasePlan) -> Measured:
     yield "DrillAge", _age(seen, max(watched.passed_at or watched.since, watched.since)), "Seconds"
     verdict = watched.ended.verdict if watched.ended else Verdict.NOT_ASKED
-    yield "LastDrillFailed", verdict is Verdict.FAILED, "Count"
+    yield "PointsFailed", watched.failed, "Count"
     yield "LastDrillInconclusive", verdict is Verdict.INCONCLUSIVE, "Count"
     yield "DrillsSkippedInTurn", watched.skipped, "Count"
     running = watched.running

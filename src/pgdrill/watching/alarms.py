@@ -394,7 +394,7 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm(
         "drill-failed",
         Scope.DATABASE,
-        ("LastDrillFailed",),
+        ("PointsFailed",),
         constant(0),
         "the drill's verdict",
     ),

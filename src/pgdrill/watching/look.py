@@ -42,10 +42,17 @@ class Asked(Model):
     unseen: tuple[str, ...] = ()
 
 
+class _Point(BaseModel):
+    region: str
+    kind: str
+    recovers_to: Moment
+
+
 class Known(Model):
     """What is known of a database's drills here. No drill up to `settled` will change any more.
 
-    `ran_at` is when the newest drill of all began, `passed_at` when the newest that passed did.
+    `ran_at` is when the newest drill of all began, `passed_at` when the newest that passed did. `failed` is, by kind of
+    point, the newest data that a drill has shown to be bad; none as new has passed since.
     """
 
     since: Moment
@@ -53,6 +60,15 @@ class Known(Model):
     ran_at: Moment | None = None
     passed_at: Moment | None = None
     ended: Ended | None = None
+    failed: dict[str, Moment] = Field(default_factory=dict)
+
+    def after(self, point: _Point, *, passed: bool) -> dict[str, datetime]:
+        """Return what has failed once a point passed or failed; an older one that passes says nothing of a newer."""
+        bad = max(self.failed.get(point.kind, point.recovers_to), point.recovers_to)
+        if not passed:
+            return self.failed | {point.kind: bad}
+        mended = {point.kind} if bad == point.recovers_to else set()
+        return {kind: moment for kind, moment in self.failed.items() if kind not in mended}
 
 
 class Memory(Model):
@@ -60,10 +76,6 @@ class Memory(Model):
 
     since: Moment
     databases: dict[str, Known] = Field(default_factory=dict)
-
-
-class _Point(BaseModel):
-    region: str
 
 
 class _Drill(BaseModel):
@@ -184,6 +196,7 @@ def _database(
             instance=here[0] if here else None,
             passed_at=known.passed_at,
             ended=known.ended,
+            failed=len(known.failed),
             running=running,
             skipped=schedule.skips(cell.store, database.name, known.ran_at or known.since),
             forks=_forks(cell, database.name, now) if beating else 0,
@@ -207,9 +220,9 @@ def drilled(
     settled = True
     for drill in _since(cell, prefix, known.settled):
         changes: dict[str, object] = {}
-        ours = drill.purpose == Purpose.DRILL and drill.point and drill.point.region == cell.place.region
+        point = drill.point
         expired = drill.started_at + cell.plan.drill.lease < now
-        if ours:
+        if drill.purpose == Purpose.DRILL and point and point.region == cell.place.region:
             over = drill.next == Step.DONE or (expired and drill.id not in held)
             verdict = drill.verdict
             if over and verdict is None and drill.at(Stage.REQUESTED):
@@ -220,8 +233,11 @@ def drilled(
                 changes["ran_at"] = drill.started_at
             if verdict is not None:
                 changes["ended"] = drill.ended(verdict)
-            if verdict is Verdict.PASSED and drill.evidence_sha256:
+            proved = verdict is Verdict.PASSED and drill.evidence_sha256
+            if proved:
                 changes["passed_at"] = drill.started_at
+            if proved or verdict is Verdict.FAILED:
+                changes["failed"] = known.after(point, passed=bool(proved))
             settled = settled and over
         # Younger ones may be joined by one that began before them and is stored after them.
         settled = settled and expired

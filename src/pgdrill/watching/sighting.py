@@ -40,7 +40,8 @@ class Watched(Model):
     """One database, as this cell sees it. `since` is when the watch of this cell first looked at it.
 
     `instance` is None where there is none; the cell that copies has none anyway. `passed_at` is when the newest passed
-    drill here began, `skipped` how many due since the last that ran were skipped. `forks` counts the times that
+    drill here began; `failed` counts the
+    kinds of point of which one failed and none as new has passed since, `skipped` how many due since the last that ran were skipped. `forks` counts the times that
     numbers of the ledger were beaten again. `archived` is None where nothing is exported.
     """
 
@@ -49,6 +50,7 @@ class Watched(Model):
     instance: Instance | None = None
     passed_at: Moment | None = None
     ended: Ended | None = None
+    failed: int = 0
     running: Running | None = None
     skipped: int = 0
     forks: int = 0

@@ -90,8 +90,8 @@ TEXTS = {
         "`pgdrill evidence show latest` has the stages; a larger class, or fewer gigabytes, is what helps.",
     ),
     "drill-failed": Text(
-        "{name}: the last drill in {region} failed.",
-        "its verdict",
+        "{name}: a drill in {region} failed, and none of a point as new has passed since.",
+        "its verdict; the value is how many kinds of point failed: snapshots, copies, moments",
         "what was restored is not what was backed up, or did not restore. Treat backups as unproved since the last pass.",
         "`pgdrill evidence show latest`; then drill an older point: `pgdrill drill run --point oldest`. Keep what there is.",
     ),

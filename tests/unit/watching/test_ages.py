@@ -100,13 +100,18 @@ def test_a_drill_is_told_of_while_it_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "failed", "inconclusive"),
-    [(Verdict.PASSED, 0, 0), (Verdict.FAILED, 1, 0), (Verdict.INCONCLUSIVE, 0, 1)],
+    ("verdict", "inconclusive"), [(Verdict.PASSED, 0), (Verdict.FAILED, 0), (Verdict.INCONCLUSIVE, 1)]
 )
-def test_a_verdict_is_told_until_the_next(verdict: Verdict, failed: int, inconclusive: int) -> None:
+def test_that_nothing_was_proved_is_told_until_the_next_verdict(verdict: Verdict, inconclusive: int) -> None:
     found = values(seen(ended=Ended(drill="d", verdict=verdict)))
-    assert (found["LastDrillFailed"], found["LastDrillInconclusive"]) == (failed, inconclusive)
+    assert found["LastDrillInconclusive"] == inconclusive
     assert "RecoveryTook" not in found
+
+
+@pytest.mark.parametrize("failed", [0, 1, 2])
+def test_what_failed_is_told_whatever_the_last_verdict_is(failed: int) -> None:
+    found = values(seen(ended=Ended(drill="d", verdict=Verdict.PASSED), failed=failed))
+    assert found["PointsFailed"] == failed
 
 
 def test_an_export_is_as_old_as_the_point_that_it_is_of() -> None:

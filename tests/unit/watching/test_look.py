@@ -124,6 +124,11 @@ def test_what_cannot_be_remembered_does_not_begin_anew_in_silence() -> None:
 # Drills -----------------------------------------------------------------------------------------------------
 
 
+def point(recovers_to: datetime, kind: str = "snapshot", region: str = HOME) -> dict[str, Any]:
+    about = {"region": region, "kind": kind, "recovers_to": recovers_to.isoformat()}
+    return about | {"a_key_of": "another version"}
+
+
 def drill(began: datetime, **changes: Any) -> dict[str, Any]:
     """Return the state of a drill that passed: asked for a minute after it began, answering 20 minutes later."""
     stages = {"requested": began + MINUTE, "first_query": began + 21 * MINUTE}
@@ -131,7 +136,7 @@ def drill(began: datetime, **changes: Any) -> dict[str, Any]:
         "id": f"{began:%Y%m%dt%H%M%S}000z-shop",
         "next": "done",
         "started_at": began.isoformat(),
-        "point": {"region": HOME, "a_key_of": "another version"},
+        "point": point(began),
         "stages": {name: moment.isoformat() for name, moment in stages.items()},
         "verdict": "passed",
         "evidence_sha256": "0" * 64,
@@ -148,10 +153,6 @@ def temporary(state: dict[str, Any]) -> Instance:
     name = "pgdrill-lab-drill-shop"
     lease = Lease(instance=name, drill=state["id"], database="shop", expires_at=NOW)
     return instance(id=name, tags=lease.tags())
-
-
-PENDING: dict[str, Any] = {"verdict": None, "evidence_sha256": "", "stages": {}}
-ASKED = PENDING | {"stages": {"requested": (NOW - HOUR).isoformat()}}
 
 
 def test_a_drill_that_passed_is_known_by_when_it_began_and_what_it_took() -> None:
@@ -172,6 +173,39 @@ def test_one_that_failed_does_not_hide_when_one_passed() -> None:
 def test_a_verdict_without_evidence_is_no_pass() -> None:
     keep(store := Memory(), drill(NOW - DAY, evidence_sha256=""))
     assert one(cell(store)).passed_at is None
+
+
+PENDING: dict[str, Any] = {"verdict": None, "evidence_sha256": "", "stages": {}}
+ASKED = PENDING | {"stages": {"requested": (NOW - HOUR).isoformat()}}
+NEWEST, OLDEST = NOW - 3 * DAY, NOW - 30 * DAY
+
+
+@pytest.mark.parametrize(
+    ("following", "failed"),
+    [
+        ([], 1),
+        ([{"point": point(OLDEST)}], 1),
+        ([{"point": point(OLDEST)}, {"point": point(NOW, "pitr")}], 1),
+        ([{"point": point(NOW)} | PENDING], 1),
+        ([{"point": point(NOW), "evidence_sha256": ""}], 1),
+        ([{"point": point(NOW), "verdict": "inconclusive"}], 1),
+        ([{"point": point(OLDEST), "verdict": "failed"}, {"point": point(OLDEST)}], 1),
+        ([{"point": point(OLDEST, "pitr"), "verdict": "failed"}], 2),
+        ([{"point": point(NEWEST)}], 0),
+        ([{"point": point(NOW)}], 0),
+        ([{"point": point(NOW)}, {"point": point(OLDEST, "pitr"), "verdict": "failed"}], 1),
+    ],
+)
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_point_that_failed_stays_so_until_one_as_new_of_its_kind_passes(
+    following: list[dict[str, Any]], failed: int, *, settled: bool
+) -> None:
+    """An older one that passes, as the alarm itself has it drilled and the rotation does, mends nothing."""
+    began = NOW - 2 * DAY if settled else NOW - HOUR
+    keep(store := Memory(), drill(began, verdict="failed", point=point(NEWEST)))
+    assert one(cell(store)).failed == 1
+    keep(store, *(drill(began + MINUTE * (1 + n), **changes) for n, changes in enumerate(following)))
+    assert [one(cell(store), NOW + MINUTE * n).failed for n in range(2)] == [failed, failed]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +250,7 @@ def test_a_drill_that_found_the_place_taken_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"point": {"region": AWAY}}, {"purpose": "recovery"}, {"point": None, **PENDING}]
+    "changes", [{"point": point(NOW, region=AWAY)}, {"purpose": "recovery"}, {"point": None, **PENDING}]
 )
 @pytest.mark.parametrize("following", ["done", "examine"])
 def test_what_is_no_drill_of_this_cell_is_not_seen(changes: dict[str, Any], following: str) -> None:
@@ -236,7 +270,7 @@ def test_drills_that_are_settled_are_not_read_again() -> None:
 
 def test_a_drill_that_is_stored_after_a_younger_one_is_seen() -> None:
     """The other cell's may come along while this one's is still being chosen."""
-    theirs = drill(NOW - 10 * MINUTE, point={"region": AWAY})
+    theirs = drill(NOW - 10 * MINUTE, point=point(NOW - DAY, region=AWAY))
     keep(store := Memory(), theirs)
     assert one(cell(store)).running is None
     keep(store, drill(NOW - 11 * MINUTE, next="restore", **PENDING))
