@@ -1,6 +1,6 @@
 """Where evidence lies in the store, and the only module of evidence that reads or writes there.
 
-    evidence/<database>/<region>/<drill>/evidence.json    canonical, chained to the drill before in that region
+    evidence/<database>/<region>/<drill>/evidence.json    canonical, chained to the one written before in that region
     evidence/<database>/<region>/<drill>/teardown.json    that nothing was left
     evidence/<database>/<region>/<drill>/report.html      rendered from both, so it may be rendered anew
     evidence/<database>/<region>/<drill>/junit.xml        the same for CI
@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from pgdrill.errors import Broken, NotRunnable
 from pgdrill.evidence import signature
-from pgdrill.evidence.chain import Link, next_link
+from pgdrill.evidence.chain import Link, next_link, place_of
 from pgdrill.evidence.junit import drill_junit
 from pgdrill.evidence.record import Evidence, Purpose, Summary, Teardown, canonical, sha256
 from pgdrill.evidence.report import report
@@ -184,10 +184,13 @@ def within(shelf: Source, since: datetime, until: datetime) -> list[Evidence]:
 
 
 def link(shelf: Source, database: str, region: str, drill: str) -> Link:
-    """Return the place of a drill in the chain of its database and region, the same however often it is asked."""
-    places = [place for place in _places(shelf, database, region) if _drill(place) < drill]
-    last = shelf.get(places[-1]) if places else None
-    return next_link(last, len(places))
+    """Return the place of a drill in the chain of its database and region, the same however often it is asked.
+
+    That is after the last record that was written, which another drill may have left that began later.
+    """
+    bodies = {_drill(place): shelf.get(place) or b"" for place in _places(shelf, database, region)}
+    stands = bodies.pop(drill, None)
+    return place_of(stands) or next_link(list(bodies.values()))
 
 
 def databases(shelf: Source) -> list[str]:

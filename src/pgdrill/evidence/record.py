@@ -83,8 +83,9 @@ class Examined(Model):
 class Evidence(Model):
     """One drill of one database.
 
-    `drill` starts with the UTC time, so that ids sort as drills happened. `number` counts a database's drills
-    from 1 and `previous_sha256` is the digest of the one before: what is missing, moved or altered shows.
+    `drill` starts with the UTC time, so that ids sort as drills happened. `number` counts a database's records in a
+    region from 1, as they are written, and `previous_sha256` is the digest of the one before: what is missing, moved or
+    altered shows.
     `plan_sha256` is the digest of the plan as JSON. `facts` maps keys in the store to their digests; the facts
     themselves lie beside. `pitr_window` is how far back the plan wants PITR to reach, `kept` what it wants kept, by age.
     `stages` ends before teardown, which has a record of its own; a recovery has none, since its instance stays.

@@ -123,6 +123,48 @@ def test_a_drill_that_is_judged_again_has_the_same_place(shelf: Shelf) -> None:
     assert archive.link(shelf, "shop", REGION, second.drill) == Link(2, sha256(canonical(first)))
 
 
+def judged(shelf: Shelf, drill: str, **changes: object) -> Evidence:
+    """Link and save a drill that began at that time of one day, as its judge does."""
+    link = archive.link(shelf, "shop", REGION, drill)
+    evidence = drilled(1, drill=drill, **link._asdict(), **changes)
+    archive.save(shelf, evidence)
+    return evidence
+
+
+def test_a_recovery_that_begins_during_a_drill_and_is_judged_before_it_breaks_no_chain(shelf: Shelf) -> None:
+    judged(shelf, "20261121t100000000z-shop")
+    recovery = judged(shelf, "20261122t103000000z-shop", purpose=Purpose.RECOVERY)
+    late = judged(shelf, "20261122t100000000z-shop")
+    after = judged(shelf, "20261123t100000000z-shop")
+    assert (late.number, late.previous_sha256) == (3, sha256(canonical(recovery)))
+    assert (after.number, after.previous_sha256) == (4, sha256(canonical(late)))
+    assert audit.broken(shelf, "shop") == []
+    del shelf.held[archive.key(recovery, archive.EVIDENCE)]
+    assert [(found.drill, found.kind, found.what) for found in audit.broken(shelf, "shop")] == [
+        (late.drill, Kind.DROPPED, "is number 3 and comes after number 1; 1 between are missing")
+    ]
+
+
+def test_a_drill_that_is_judged_again_after_another_was_has_the_same_place(shelf: Shelf) -> None:
+    early = judged(shelf, "20261121t100000000z-shop")
+    judged(shelf, "20261120t100000000z-shop")
+    assert archive.link(shelf, "shop", REGION, early.drill) == Link(1, None)
+
+
+def test_two_that_are_judged_at_the_same_moment_are_told_as_a_fork_and_the_chain_goes_on(
+    shelf: Shelf,
+) -> None:
+    judged(shelf, "20261121t100000000z-shop")
+    names = ("20261122t100000000z-shop", "20261122t103000000z-shop")
+    links = [archive.link(shelf, "shop", REGION, name) for name in names]
+    for name, link in zip(names, links, strict=True):
+        archive.save(shelf, drilled(1, drill=name, **link._asdict()))
+    assert judged(shelf, "20261123t100000000z-shop").number == 3
+    assert [(found.drill, found.kind, found.what) for found in audit.broken(shelf, "shop")] == [
+        (names[1], Kind.FORKED, f"is number 2 after the same record as drill {names[0]}")
+    ]
+
+
 def test_history_is_oldest_first_and_ends_before_the_drill_in_question(shelf: Shelf) -> None:
     drills = [drill(shelf, number).drill for number in (3, 1, 2)]
     assert [past.drill for past in archive.history(shelf, "shop")] == sorted(drills)
