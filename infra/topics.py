@@ -58,22 +58,22 @@ class Topics(pulumi.ComponentResource):
 
 
 def policy(names: Names, thing: str) -> Document:
-    """Let this deployment's alarms and event rules publish; roles of the account do by their own policies.
+    """Let this deployment's alarms publish, and EventBridge; roles of the account do by their own policies.
 
-    EventBridge tells a key's policy nothing of whom it comes for, so what it comes for is asked here. RDS publishes
-    through EventBridge alone: an event subscription of its own would tell everything twice.
+    EventBridge tells neither a topic's policy nor a key's whom it comes for: under a condition on that, no event would
+    ever be told. So a rule of another account could publish here, if it came to know the topic's name; it would read
+    nothing. RDS publishes through EventBridge alone: an event subscription of its own would tell everything twice.
 
     Sources: CloudWatch User Guide, "Using Amazon CloudWatch alarms", on permissions for SNS; EventBridge User Guide,
-    "Using resource-based policies"; SNS Developer Guide, "Key management".
+    "Using resource-based policies" ("You can't use Condition blocks in Amazon SNS topic policies for EventBridge");
+    SNS Developer Guide, "Key management".
     """
     topic = names.arn("sns", names.thing(thing))
-    alarms, rules = (
-        names.arn("cloudwatch", f"alarm:{names.stem}-*"),
-        names.arn("events", f"rule/{names.stem}-*"),
-    )
+    # The ARN holds the account.
+    alarms = {"ArnLike": {"aws:SourceArn": names.arn("cloudwatch", f"alarm:{names.stem}-*")}}
     return document(
-        _may_publish("Alarms", "cloudwatch.amazonaws.com", topic, alarms),
-        _may_publish("Events", "events.amazonaws.com", topic, rules),
+        _may_publish("Alarms", "cloudwatch.amazonaws.com", topic) | {"Condition": alarms},
+        _may_publish("Events", "events.amazonaws.com", topic),
         {
             "Sid": "TlsOnly",
             "Effect": "Deny",
@@ -85,13 +85,11 @@ def policy(names: Names, thing: str) -> Document:
     )
 
 
-def _may_publish(sid: str, service: str, topic: str, source: str) -> Statement:
+def _may_publish(sid: str, service: str, topic: str) -> Statement:
     return {
         "Sid": sid,
         "Effect": "Allow",
         "Principal": {"Service": service},
         "Action": "sns:Publish",
         "Resource": topic,
-        # The ARN holds the account.
-        "Condition": {"ArnLike": {"aws:SourceArn": source}},
     }

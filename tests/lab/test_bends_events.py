@@ -43,8 +43,9 @@ def queue(lab: Lab, name: str, region: str, *lets_in: str, key: str | None = Non
     return made["QueueUrl"], arn
 
 
-def resource_policy(action: str | list[str], resource: str, *services: str) -> str:
+def resource_policy(action: str | list[str], resource: str, *services: str, **condition: Any) -> str:
     statement = {"Effect": "Allow", "Principal": {"Service": list(services)}, "Action": action}
+    statement |= {"Condition": condition} if condition else {}
     document = {"Version": "2012-10-17", "Statement": [statement | {"Resource": resource}]}
     return json.dumps(document)
 
@@ -276,6 +277,30 @@ def test_a_topic_tells_of_events_only_where_its_policy_lets_eventbridge_in(lab: 
         send(each)
         assert received(each, url, HOME)
         each.client("events", HOME).disable_rule(Name="told")
+
+
+def test_a_topic_s_policy_is_not_told_of_the_rule_and_a_queue_s_is(lab: Lab, unbent: Lab) -> None:
+    named = {"ArnLike": {"aws:SourceArn": f"arn:aws:events:{HOME}:{ACCOUNT}:rule/asking"}}
+    for each, arrives in (lab, False), (unbent, True):
+        url, arn = queue(each, "told-by-topic", HOME, "sns.amazonaws.com")
+        direct, direct_arn = queue(each, "told-directly", HOME)
+        sns = each.client("sns", HOME)
+        topic = sns.create_topic(Name="asking")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        sns.set_topic_attributes(
+            TopicArn=topic,
+            AttributeName="Policy",
+            AttributeValue=resource_policy("sns:Publish", topic, EVENTS, **named),
+        )
+        policy = resource_policy("sqs:SendMessage", direct_arn, EVENTS, **named)
+        each.client("sqs", HOME).set_queue_attributes(QueueUrl=direct, Attributes={"Policy": policy})
+        rule(each, "asking", topic)
+        also = [{"Id": "queue", "Arn": direct_arn}]
+        each.client("events", HOME).put_targets(Rule="asking", Targets=also)
+        send(each)
+        assert bool(received(each, url, HOME)) == arrives
+        assert received(each, direct, HOME)
+        each.client("events", HOME).disable_rule(Name="asking")
 
 
 def test_an_encrypted_queue_gets_what_a_topic_tells_only_where_its_key_lets_sns(

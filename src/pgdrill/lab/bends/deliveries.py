@@ -2,7 +2,7 @@
 
 A rule's or schedule's target is reached as its role, if that may: `events:PutEvents` for a bus, here in whichever
 region, `states:StartExecution` for a state machine. A queue, topic or function has to let EventBridge in by its own
-policy, and its key by the key's. What cannot be delivered goes to the target's dead-letter queue, a schedule's input
+policy, and its key by the key's; a topic and a key are not told for which rule it comes. What cannot be delivered goes to the target's dead-letter queue, a schedule's input
 as its role and an event as the queue's policy may. A forwarded event keeps its account, region, id and time.
 What a topic delivers to an encrypted queue, the queue's key has to let SNS encrypt; else it is lost.
 
@@ -112,12 +112,19 @@ def _ask_resource(arn: str, source: str) -> None:
     service = arn.split(":")[2]
     action, policy_of = WITHIN_POLICY[service]
     policy = policy_of(arn)
-    roles.check_service(EVENTS, action, arn, source=source, policy=policy[0] if policy else None)
-    # EventBridge tells a key nothing of whom it comes for.
-    _ask_key(EVENTS, arn, source="")
+    # EventBridge tells a topic nothing of whom it comes for, and no key.
+    roles.check_service(
+        EVENTS,
+        action,
+        arn,
+        source=source,
+        policy=policy[0] if policy else None,
+        named=service != "sns",
+    )
+    _ask_key(EVENTS, arn, source=source, named=False)
 
 
-def _ask_key(service: str, arn: str, *, source: str) -> None:
+def _ask_key(service: str, arn: str, *, source: str, named: bool = True) -> None:
     """See that the key of a queue or topic lets a service use it in its own name."""
     key = key_use.message_key(arn.split(":")[2], arn)
     if key is None:
@@ -127,7 +134,14 @@ def _ask_key(service: str, arn: str, *, source: str) -> None:
         raise _Undeliverable("the key of the target is not there")
     policy = kms.key_policy_for_arn(found["Arn"])
     for use in key_use.SENDS:
-        roles.check_service(service, use, found["Arn"], source=source, policy=policy[0] if policy else None)
+        roles.check_service(
+            service,
+            use,
+            found["Arn"],
+            source=source,
+            policy=policy[0] if policy else None,
+            named=named,
+        )
 
 
 def _as_the_key(original: Function) -> Function:

@@ -58,8 +58,12 @@ def check(
         raise NotAllowed(f"{caller} is not authorized to perform: {action} on resource: {resource}")
 
 
-def check_service(service: str, action: str, resource: str, *, source: str, policy: Any) -> None:
+def check_service(
+    service: str, action: str, resource: str, *, source: str, policy: Any, named: bool = True
+) -> None:
     """See that a resource's own policy lets a service do this in its own name.
+
+    `source` is the ARN of what the service acts for; the policy is told of it, and of its account, where it is `named`.
 
     Raises:
         NotAllowed: it does not.
@@ -67,7 +71,7 @@ def check_service(service: str, action: str, resource: str, *, source: str, poli
     if not app.AUTH:
         return
     account = get_account_id()
-    keys = {"aws:sourcearn": source, "aws:sourceaccount": account}
+    keys = {"aws:sourcearn": source, "aws:sourceaccount": account} if named else {}
     context = iam_evaluator.EvalContext(
         principal_arn="*",  # as its own services have it: no principal of the account
         principal_type="Service",
