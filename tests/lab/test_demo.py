@@ -47,7 +47,7 @@ def _left(where: Path) -> list[str]:
                 processes.append(" ".join(process.cmdline()))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-    return processes + [path.name for path in where.glob("pgdrill-demo-*")]
+    return processes + [path.name for path in where.iterdir() if path.name != "reports"]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import boto3
 import psutil
@@ -12,6 +13,7 @@ from pgdrill.errors import Broken, NotRunnable
 from pgdrill.lab import daemon
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Record, Settings
+from tests.lab.functions import deploy, invoke
 from tests.lab.labs import MakeLab, await_status, begin, connect, create, daemon_of, processes_of
 
 
@@ -49,6 +51,17 @@ def test_what_is_kept_is_there_after_the_next_up_that_works(
     assert record.settings.archive_every == 0.5
 
     assert lab.down() is True
+    assert not lab.directory.exists()
+
+
+def test_what_functions_are_unpacked_into_goes_with_the_lab(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.up()
+    deploy(lab, "where", "import os\ndef handler(event, context):\n    return os.getcwd(), __file__")
+    workers = {Path(path) for path in invoke(lab, "where")}
+    assert all(path.is_relative_to(lab.directory) for path in workers), workers
+    assert list((lab.directory / daemon.TEMPORARY).glob("ministack-lambda-*"))
+    lab.down()
     assert not lab.directory.exists()
 
 

@@ -6,6 +6,7 @@ directories, never by a process's name.
 
 import contextlib
 import os
+import shutil
 import socket
 import sys
 import time
@@ -20,6 +21,7 @@ from pgdrill.lab.record import Record, Settings
 ACCOUNT = "000000000000"
 LISTENER = 3
 LOG = "daemon.log"
+TEMPORARY = "tmp"
 MARK = "PGDRILL_LAB_DIRECTORY"
 STOP_TIMEOUT = 30.0
 
@@ -32,7 +34,9 @@ def begin(directory: Path, settings: Settings, before: int) -> tuple[Record, psu
     Raises:
         NotRunnable: the port asked for cannot be used.
     """
-    (directory / "aws").mkdir(mode=0o700, exist_ok=True)
+    shutil.rmtree(directory / TEMPORARY, ignore_errors=True)  # a killed daemon leaves it as it was
+    for part in ("aws", TEMPORARY):
+        (directory / part).mkdir(mode=0o700, exist_ok=True)
     with _listener(settings.port, before) as listener, (directory / LOG).open("ab") as log:
         record = Record(settings=settings, port=listener.getsockname()[1])
         # Not subprocess: its objects complain about a child that outlives them, and this one is to.
@@ -147,6 +151,8 @@ def _environment(directory: Path, record: Record) -> dict[str, str]:
         "SFN_WAIT_SCALE": str(record.settings.waits),
         "SFTP_ENABLED": "0",
         "STATE_DIR": str(directory / "aws" / "state"),
+        # What the emulator unpacks for its workers lies elsewhere otherwise, and stays when it is killed.
+        "TMPDIR": str(directory / TEMPORARY),
     }
 
 
