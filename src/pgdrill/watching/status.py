@@ -137,7 +137,7 @@ def standing(seen: Seen, plan: Plan, now: datetime) -> Standing:
 
 
 def _proved(way: Way, past: Sequence[Summary]) -> Way:
-    of_kind = [one for one in past if one.kind is _KINDS[way.kind]]
+    of_kind = _of(way.kind, past)
     passed = [one for one in of_kind if one.verdict is Verdict.PASSED]
     times = [one.rto_usable for one in passed[-RECENT:] if one.rto_usable is not None]
     return way.model_copy(
@@ -149,42 +149,83 @@ def _proved(way: Way, past: Sequence[Summary]) -> Way:
     )
 
 
+def _of(kind: Kind, past: Sequence[Summary]) -> list[Summary]:
+    return [one for one in past if one.kind is _KINDS[kind]]
+
+
 def _judged(seen: Seen, ways: Sequence[Way], plan: Plan, now: datetime) -> Iterator[Reason]:
-    rto, rpo = plan.objectives.rto.total_seconds(), plan.objectives.rpo.total_seconds()
+    rto = plan.objectives.rto.total_seconds()
     for unknown in seen.unknown:
         yield Reason(Verdict.INCONCLUSIVE, f"nobody could tell {unknown}")
     if not ways:
         what = Verdict.INCONCLUSIVE if seen.unknown else Verdict.FAILED
         yield Reason(what, "there is nothing to recover from")
         return
-    lost = (now - ways[0].recovers_to).total_seconds()
-    if lost > rpo:
-        says = f"the newest data to recover is {duration(lost)} old, objective {duration(rpo)}"
-        yield Reason(Verdict.FAILED, says)
+    yield from _lost(seen, ways, plan, now)
+    yield from _last(seen, ways)
     yield from _tested(seen, plan.drill.every, now, copies=False)
     yield from _tested(seen, plan.drill.dr_every, now, copies=True)
     for way in ways:
         if way.expected is not None and way.expected > rto:
             says = f"a recovery from the {way.kind} takes {duration(way.expected)}, objective {duration(rto)}"
             yield Reason(Verdict.FAILED, says)
-    if not seen.unknown and all(way.kind is not Kind.COPY for way in ways):
-        says = f"there is no copy in {plan.dr.region}: the loss of {plan.primary.region} would be final"
+    yield from _copied(seen, ways, plan, now)
+
+
+def _lost(seen: Seen, ways: Sequence[Way], plan: Plan, now: datetime) -> Iterator[Reason]:
+    """Hold the newest data against the RPO, and again the newest of a kind that came back in a drill."""
+    rpo = plan.objectives.rpo.total_seconds()
+    proved = [way for way in ways if way.proved_at]
+    lost = _age(ways[0], now)
+    if lost > rpo:
+        says = f"the newest data to recover is {duration(lost)} old, objective {duration(rpo)}"
         yield Reason(Verdict.FAILED, says)
+    elif proved and (lost := _age(proved[0], now)) > rpo:
+        says = f"the newest data of a kind that passed a drill is {duration(lost)} old, objective {duration(rpo)}"
+        yield Reason(Verdict.INCONCLUSIVE, says)
+    elif not proved and seen.past:
+        yield Reason(Verdict.INCONCLUSIVE, "nothing that is there is of a kind that passed a drill")
+
+
+def _last(seen: Seen, ways: Sequence[Way]) -> Iterator[Reason]:
+    """Say of each way what its last drill was, where that did not pass; whatever those of other ways were."""
+    for kind in Kind:
+        # A region that does not answer hides its ways, and not what is known of them.
+        drills = _of(kind, seen.past) if seen.unknown or any(way.kind is kind for way in ways) else []
+        if drills and drills[-1].verdict is not Verdict.PASSED:
+            last = drills[-1]
+            how = "failed" if last.verdict is Verdict.FAILED else "came to no conclusion"
+            yield Reason(last.verdict, f"the last drill of a {kind}, {last.drill}, {how}: {last.reason}")
 
 
 def _tested(seen: Seen, every: timedelta, now: datetime, *, copies: bool) -> Iterator[Reason]:
-    """Say what is wrong with the drills of copies, or with those in the primary region."""
+    """Say whether the drills of copies, or those in the primary region, are overdue."""
     what = "drill of a copy" if copies else "drill"
     drills = [one for one in seen.past if (one.kind is PointKind.COPY) == copies]
     if not drills:
         yield Reason(Verdict.INCONCLUSIVE, f"no {what} has been made")
         return
     last = drills[-1]
-    if last.verdict is not Verdict.PASSED:
-        how = "failed" if last.verdict is Verdict.FAILED else "came to no conclusion"
-        yield Reason(last.verdict, f"the last {what}, {last.drill}, {how}: {last.reason}")
     since = now - last.started_at
     if since > every * ALLOWANCE:
         ago, due = duration(since.total_seconds()), duration(every.total_seconds())
         says = f"the last {what} was on {moment(last.started_at)}, {ago} ago, and one is due every {due}"
         yield Reason(Verdict.INCONCLUSIVE, says)
+
+
+def _copied(seen: Seen, ways: Sequence[Way], plan: Plan, now: datetime) -> Iterator[Reason]:
+    """Say what the loss of the primary region would cost, where that is more than the plan allows."""
+    copies = [way for way in ways if way.kind is Kind.COPY]
+    if not copies:
+        if not seen.unknown:
+            says = f"there is no copy in {plan.dr.region}: the loss of {plan.primary.region} would be final"
+            yield Reason(Verdict.FAILED, says)
+        return
+    late = (plan.points.every + plan.copies.late_after).total_seconds()
+    if (age := _age(copies[0], now)) > late:
+        says = f"the newest copy in {plan.dr.region} is {duration(age)} old, and the next was due at {duration(late)}"
+        yield Reason(Verdict.FAILED, says)
+
+
+def _age(way: Way, now: datetime) -> float:
+    return (now - way.recovers_to).total_seconds()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pgdrill.cli import app
 from pgdrill.errors import Unavailable
 from pgdrill.evidence import archive
-from pgdrill.evidence.record import Purpose, Summary
+from pgdrill.evidence.record import Evidence, Purpose, Summary
 from pgdrill.model import PointKind, Rto, Verdict
 from pgdrill.watching import status
 from pgdrill.watching.status import Kind, Seen, Way
@@ -88,7 +88,78 @@ def test_a_failed_drill_is_told_with_its_reason() -> None:
     bad = Summary.of(damaged(drill="20261123t010000z-shop"))
     made = status.standing(seen(past=(of_copy(), Summary.of(drilled(7)), bad)), PLAN, NOW)
     assert made.verdict is Verdict.FAILED
-    assert made.reasons == (f"the last drill, 20261123t010000z-shop, failed: {bad.reason}",)
+    assert made.reasons == (f"the last drill of a snapshot, 20261123t010000z-shop, failed: {bad.reason}",)
+
+
+def of_moment(made: Evidence) -> Summary:
+    point = made.point.model_copy(update={"kind": PointKind.PITR})
+    return Summary.of(made.model_copy(update={"point": point}))
+
+
+def test_a_failed_drill_of_one_way_is_told_although_one_of_another_passed_after_it() -> None:
+    bad = of_moment(damaged(drill="20261121t010000z-shop"))
+    made = status.standing(seen(past=(of_copy(), bad, Summary.of(drilled(7)))), PLAN, NOW)
+    assert made.verdict is Verdict.FAILED
+    assert made.reasons == (f"the last drill of a moment, 20261121t010000z-shop, failed: {bad.reason}",)
+    mended = of_moment(drilled(7, drill="20261122t010000z-shop"))
+    made = status.standing(seen(past=(of_copy(), bad, mended, Summary.of(drilled(7)))), PLAN, NOW)
+    assert (made.verdict, made.reasons) == (Verdict.PASSED, ())
+
+
+def test_a_drill_of_one_way_that_came_to_no_conclusion_is_told() -> None:
+    unclear = of_moment(drilled(6, verdict=Verdict.INCONCLUSIVE, verdict_reason="RDS was slow"))
+    made = status.standing(seen(past=(of_copy(), unclear, Summary.of(drilled(7)))), PLAN, NOW)
+    assert made.verdict is Verdict.INCONCLUSIVE
+    assert made.reasons == (
+        f"the last drill of a moment, {unclear.drill}, came to no conclusion: RDS was slow",
+    )
+
+
+def test_a_failed_drill_of_what_is_no_longer_there_is_told_only_where_that_is_unknown() -> None:
+    bad = of_moment(damaged(drill="20261121t010000z-shop"))
+    there = tuple(way for way in ways().values() if way.kind is not Kind.MOMENT)
+    past = (of_copy(), bad, Summary.of(drilled(7)))
+    assert status.standing(seen(ways=there, past=past), PLAN, NOW).verdict is Verdict.PASSED
+    unknown = status.standing(seen(ways=there, past=past, unknown=("the PITR window: no",)), PLAN, NOW)
+    assert unknown.verdict is Verdict.FAILED
+
+
+def older(kind: Kind, **age: float) -> tuple[Way, ...]:
+    """Return the ways with that of one kind so old."""
+    made = ways()
+    return tuple(
+        (made | {kind: made[kind].model_copy(update={"recovers_to": NOW - timedelta(**age)})}).values()
+    )
+
+
+def test_new_data_of_a_kind_that_no_drill_proved_does_not_meet_the_rpo() -> None:
+    made = status.standing(seen(ways=older(Kind.SNAPSHOT, days=25)), PLAN, NOW)
+    assert made.verdict is Verdict.PASSED  # there is the copy, of four hours ago
+    here = tuple(way for way in older(Kind.SNAPSHOT, days=25) if way.kind is not Kind.COPY)
+    old_copy = older(Kind.COPY, hours=8)[-1]
+    made = status.standing(seen(ways=(*here, old_copy)), PLAN, NOW)
+    assert made.verdict is Verdict.INCONCLUSIVE
+    assert made.reasons == ("the newest data of a kind that passed a drill is 8 h old, objective 7 h",)
+    proved = (of_copy(), of_moment(drilled(6)), Summary.of(drilled(7)))
+    assert status.standing(seen(ways=(*here, old_copy), past=proved), PLAN, NOW).verdict is Verdict.PASSED
+
+
+def test_what_is_there_is_not_proved_by_drills_of_another_kind() -> None:
+    made = status.standing(
+        seen(ways=(ways()[Kind.MOMENT], ways()[Kind.COPY]), past=(Summary.of(drilled(7)),)), PLAN, NOW
+    )
+    assert made.verdict is Verdict.INCONCLUSIVE
+    assert made.reasons == (
+        "nothing that is there is of a kind that passed a drill",
+        "no drill of a copy has been made",
+    )
+
+
+def test_a_copy_is_late_after_a_slot_and_what_the_plan_gives_a_copy() -> None:
+    assert status.standing(seen(ways=older(Kind.COPY, hours=12)), PLAN, NOW).verdict is Verdict.PASSED
+    made = status.standing(seen(ways=older(Kind.COPY, hours=13)), PLAN, NOW)
+    assert made.verdict is Verdict.FAILED
+    assert made.reasons == ("the newest copy in ap-northeast-1 is 13 h old, and the next was due at 12 h",)
 
 
 def test_a_drill_that_is_overdue_proves_nothing_any_more() -> None:
