@@ -31,6 +31,13 @@ DAYS = ["%Y-%m-%d"]
 
 app = typer.Typer(help="What past drills proved: records, reports, and their chain.", no_args_is_help=True)
 
+KeysOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--public-key",
+        help="A key to trust, as PEM; may be repeated.  [default: the plan's, asked of KMS]",
+    ),
+]
 DrillArgument = Annotated[str, typer.Argument(metavar="DRILL", help="The drill's id, or latest.")]
 
 
@@ -98,13 +105,7 @@ def verify(
         Path | None,
         typer.Option("--directory", help="Verify what was downloaded from the bucket to here, without AWS."),
     ] = None,
-    public_keys: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--public-key",
-            help="A key to trust, as PEM; may be repeated.  [default: the plan's, asked of KMS]",
-        ),
-    ] = None,
+    public_keys: KeysOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """See whether evidence was altered, dropped or moved, and whether it is signed.
@@ -159,6 +160,7 @@ def show_matrix(
         ),
     ] = None,
     where: CellOption = "primary",
+    public_keys: KeysOption = None,
     html: Annotated[Path | None, typer.Option("--html", help="Also write it as a page to this file.")] = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -173,7 +175,8 @@ def show_matrix(
             f"the period from {begin:%Y-%m-%d} to {end:%Y-%m-%d} is empty", hint="give --since before --until"
         )
     cell = open_cell(plan, where)
-    made = matrix.matrix(matrix.read(cell.store, cell.plan, begin, end))
+    verifier = signatures.trusting(public_keys) if public_keys else signatures.trusting_kms(cell.plan)
+    made = matrix.matrix(matrix.read(cell.store, cell.plan, begin, end, verifier))
     if html:
         html.write_text(matrix.page(made), encoding="utf-8")
     if as_json:

@@ -5,7 +5,7 @@ number of the paragraph was seen in the text itself; where it was not, look it u
 """
 
 from pgdrill.compliance import demands
-from pgdrill.compliance.demands import Demand
+from pgdrill.compliance.answers import Demand
 from pgdrill.model import Model
 
 
@@ -50,8 +50,8 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         frame="DORA, Regulation (EU) 2022/2554",
         number="12(1)",
-        says="scope and minimum frequency of the backup follow the criticality of the data; restoration procedures are there",
-        demands=(demands.within_loss, demands.in_time),
+        says="a minimum frequency of the backup, and restoration procedures; whether it and the scope of the backup follow the criticality of the data no drill shows",
+        demands=(demands.frequent, demands.within_loss, demands.tested_yearly),
     ),
     Clause(
         frame="DORA, Regulation (EU) 2022/2554",
@@ -75,7 +75,13 @@ CLAUSES: tuple[Clause, ...] = (
         frame="SOC 2, Trust Services Criteria",
         number="A1.2",
         says="backup processes and recovery infrastructure are operated and monitored to meet the objectives",
-        demands=(demands.within_loss, demands.elsewhere, demands.encrypted),
+        demands=(
+            demands.frequent,
+            demands.within_loss,
+            demands.in_time,
+            demands.elsewhere,
+            demands.encrypted,
+        ),
     ),
     Clause(
         frame="SOC 2, Trust Services Criteria",
@@ -87,6 +93,6 @@ CLAUSES: tuple[Clause, ...] = (
         frame="ISO/IEC 27001:2022, Annex A",
         number="A.8.13",
         says='backups are "maintained and regularly tested in accordance with the agreed topic-specific policy on backup"',
-        demands=(demands.tested, demands.whole, demands.within_loss),
+        demands=(demands.frequent, demands.tested, demands.whole, demands.within_loss),
     ),
 )

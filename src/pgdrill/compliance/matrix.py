@@ -5,18 +5,21 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pgdrill import seal
+from pgdrill.aws.store import Store
+from pgdrill.compliance.answers import Answer
 from pgdrill.compliance.clauses import CLAUSES, Clause
-from pgdrill.compliance.demands import Answer
 from pgdrill.compliance.period import Drilled, Period
 from pgdrill.evidence import archive, audit, wording
-from pgdrill.evidence.archive import Shelf
+from pgdrill.evidence.audit import Verifier
+from pgdrill.evidence.record import canonical
 from pgdrill.model import Model, Moment, Verdict, worst
 from pgdrill.plan import Plan
 
@@ -50,12 +53,11 @@ class Matrix(Model):
         return worst([row.verdict for row in self.rows])
 
 
-def read(shelf: Shelf, plan: Plan, since: datetime, until: datetime) -> Period:
-    """Gather the evidence of a period from one store, to which both cells' evidence comes."""
-    drills = [
-        Drilled(evidence=evidence, teardown=archive.load_teardown(shelf, evidence))
-        for evidence in archive.within(shelf, since, until)
-    ]
+def read(store: Store, plan: Plan, since: datetime, until: datetime, verifier: Verifier | None) -> Period:
+    """Gather the evidence of a period from one store, to which both cells' evidence comes.
+
+    All of the store is gone through as `pgdrill evidence verify` does, with the keys that `verifier` trusts.
+    """
     names = tuple(database.name for database in plan.databases)
     return Period(
         since=since,
@@ -63,9 +65,30 @@ def read(shelf: Shelf, plan: Plan, since: datetime, until: datetime) -> Period:
         databases=names,
         every=plan.drill.every,
         copies_every=plan.drill.dr_every,
-        drills=tuple(drills),
-        broken={name: tuple(audit.broken(shelf, name)) for name in names},
+        points_every=plan.points.every,
+        drills=tuple(_drilled(store, since, until)),
+        points={name: tuple(_points(store, name, since, until)) for name in names},
+        broken={name: tuple(audit.broken(store, name, verifier)) for name in names},
+        signed=verifier is not None,
     )
+
+
+def _drilled(store: Store, since: datetime, until: datetime) -> Iterator[Drilled]:
+    """Yield the drills that lie where they belong: elsewhere they are in no chain that is gone through."""
+    found = {archive.key(one, archive.EVIDENCE): one for one in archive.within(store, since, until)}
+    for place, evidence in found.items():
+        if store.get(place) == canonical(evidence):
+            yield Drilled(evidence=evidence, teardown=archive.load_teardown(store, evidence))
+
+
+def _points(store: Store, database: str, since: datetime, until: datetime) -> Iterator[datetime]:
+    for stored in seal.stored(store, database):
+        if (
+            stored.phase == "after"
+            and not stored.point.startswith(seal.BETWEEN)
+            and since <= stored.taken_at < until
+        ):
+            yield stored.taken_at
 
 
 def matrix(period: Period, clauses: Sequence[Clause] = CLAUSES) -> Matrix:

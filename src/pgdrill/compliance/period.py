@@ -20,8 +20,10 @@ class Drilled(Model):
 class Period(Model):
     """What was drilled from `since` until `until`, and what the plan says was due.
 
-    `every` is how often a database is to be drilled, `copies_every` how often one of its copies in the DR region;
-    `databases` are the plan's. `broken` are the breaks in the chain, by database, in all of the store.
+    `every` is how often a database is to be drilled, `copies_every` how often one of its copies in the DR region,
+    `points_every` how often a point is to be taken; `databases` are the plan's. `points` are the moments of the seals
+    after points, by database. `broken` is what `pgdrill evidence verify` says of all of the store, by database;
+    `signed` tells whether that looked at signatures.
     """
 
     since: Moment
@@ -29,8 +31,11 @@ class Period(Model):
     databases: tuple[str, ...]
     every: timedelta
     copies_every: timedelta
+    points_every: timedelta
     drills: tuple[Drilled, ...] = ()
+    points: dict[str, tuple[Moment, ...]] = Field(default_factory=dict)
     broken: dict[str, tuple[Break, ...]] = Field(default_factory=dict)
+    signed: bool = False
 
     def of(self, database: str, *, copies: bool = False) -> list[Drilled]:
         """Return the drills of a database, oldest first; with `copies` those of its copies alone. No recoveries."""
