@@ -10,6 +10,7 @@ What lies where, below the bucket:
     exports/<database>/<task>.json                         what an export came to
     exports/_newest/<database>.json                        the same of all together; overwritten
     inventory/<region>.json                                what a cell has, for the other one; overwritten
+    inventory/<region>/copies.json, said.json              what was told of its copies, what lasts; overwritten
     watch/<region>.json                                    since when a cell is watched, and what it knows; overwritten
     watch/<region>/<part>.json                             metrics on their way to CloudWatch; overwritten
     canary/<region>.json                                   when the last canary arrived; overwritten
@@ -27,6 +28,9 @@ from pgdrill.model import Model
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+# What S3 calls a write that came second: to what is there, to what is written this moment, to what was deleted.
+_OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 
 
 class Bucket(Model):
@@ -52,14 +56,34 @@ class Store:
 
     def get(self, key: str) -> bytes | None:
         """Return the object's bytes, or None where there is none."""
+        found = self.read(key)
+        return found[0] if found else None
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        """Return the object's bytes and its tag, which changes with them; None where there is none."""
         try:
-            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            return answer["Body"].read(), answer["ETag"]
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchKey":
                 return None
             self._refused("read", key, error)
-        except BotoCoreError as error:
-            self._refused("read", key, error)
+
+    def swap(self, key: str, body: bytes, tag: str | None) -> bool:
+        """Write over what has this tag, or where it is None over nothing; tell False if somebody has written meanwhile.
+
+        Source: S3 User Guide, "How to prevent object overwrites with conditional writes".
+        """
+        unless: dict[str, Any] = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        try:
+            self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", **unless
+            )
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _OVERTAKEN:
+                return False
+            self._refused("write", key, error)
+        return True
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """Yield the keys that begin with `prefix` and come after `after`, in order; 1,000 a request."""

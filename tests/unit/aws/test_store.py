@@ -17,8 +17,29 @@ def test_an_object_that_is_not_there_is_none() -> None:
 def test_an_object_is_read_whole() -> None:
     client, script = scripted("s3")
     body = StreamingBody(io.BytesIO(b"abc"), 3)
-    script.add_response("get_object", {"Body": body}, {"Bucket": "evidence", "Key": "a/b"})
+    script.add_response("get_object", {"Body": body, "ETag": '"t"'}, {"Bucket": "evidence", "Key": "a/b"})
     assert Store(client, "evidence").get("a/b") == b"abc"
+
+
+@pytest.mark.parametrize(("tag", "condition"), [(None, {"IfNoneMatch": "*"}), ('"t"', {"IfMatch": '"t"'})])
+def test_what_was_read_is_written_over_unless_somebody_was_faster(
+    tag: str | None, condition: dict[str, str]
+) -> None:
+    client, script = scripted("s3")
+    written = {"Bucket": "e", "Key": "a", "Body": b"b", "ContentType": "application/json"}
+    script.add_response("put_object", {}, written | condition)
+    assert Store(client, "e").swap("a", b"b", tag)
+    for code, status in (
+        ("PreconditionFailed", 412),
+        ("ConditionalRequestConflict", 409),
+        ("NoSuchKey", 404),
+    ):
+        script.add_client_error("put_object", code, http_status_code=status)
+        assert not Store(client, "e").swap("a", b"b", tag)
+    script.add_client_error("put_object", "SlowDown", http_status_code=503)
+    with pytest.raises(Unavailable) as refused:
+        Store(client, "e").swap("a", b"b", tag)
+    assert refused.value.message == "cannot write 'a' in bucket 'e': SlowDown"
 
 
 def test_keys_are_read_page_after_page() -> None:
