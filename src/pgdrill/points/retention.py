@@ -127,7 +127,7 @@ def messages(deletions: Sequence[Deletion], quota: Quota, region: str, room: int
                 level=Level.ALARM,
                 topic="quota exhausted",
                 text=f"{missing} snapshots too many stay in {region}: its quota is {quota.limit} manual"
-                f" snapshots, {quota.used} are there, and no more may be deleted; the next one will be refused",
+                f" snapshots, {quota.used} are there, and no more could be deleted; the next one will be refused",
                 hint="raise the quota L-272F1212 of RDS in this region, or delete snapshots that are not pgdrill's",
             )
         )

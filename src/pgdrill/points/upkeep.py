@@ -39,6 +39,7 @@ def retain(
     cell: Cell,
     now: datetime,
     *,
+    own: Inventory | None = None,
     room: int | None = None,
     dry_run: bool = False,
     remaining: Callable[[], float] = lambda: math.inf,
@@ -46,19 +47,15 @@ def retain(
     """Delete what the plan does not want here, and what must go so that `room` new snapshots are not refused.
 
     Without `room`, for one new snapshot of every database of the plan. What there is no time left for is left to the
-    next time; `remaining` are seconds.
+    next time; `remaining` are seconds. `own` is what the cell has, where somebody has gathered it already.
     """
     room = len(cell.plan.databases) if room is None else room
-    own = exchange.gather(cell, now)
+    own = own or exchange.gather(cell, now)
     busy = inventory.busy(own, exchange.heard(cell), now)
     deletions = retention.retain(own.snapshots, rules(cell), own.quota, now, busy, room=room)
-    told = Reply(
-        metrics=_metrics(own, deletions),
-        messages=retention.messages(deletions, own.quota, own.region, room),
-    )
     if dry_run:
-        return Kept(deleted=tuple(deletions), reply=told)
-    done, left = [], []
+        return Kept(deleted=tuple(deletions), reply=_told(own, deletions, room))
+    done, left, refused = [], [], []
     for deletion in deletions:
         if remaining() < LEAST:
             left.append(deletion)
@@ -68,21 +65,29 @@ def retain(
             done.append(deletion)
         except DrillError as error:
             left.append(deletion)
-            message = Message.of("point not deleted", error, Level.WARNING)
-            told += Reply(messages=(message,))
+            refused.append(Message.of("point not deleted", error, Level.WARNING))
+    told = _told(own, done, room) + Reply(messages=tuple(refused)) + _deleted(done, own.region)
+    return Kept(deleted=tuple(done), left=tuple(left), reply=told)
+
+
+def _told(own: Inventory, deletions: Sequence[Deletion], room: int) -> Reply:
+    """Return what the quota makes of the deletions that were done, or in a dry run would be."""
+    return Reply(
+        metrics=_metrics(own, deletions),
+        messages=retention.messages(deletions, own.quota, own.region, room),
+    )
+
+
+def _deleted(deletions: Sequence[Deletion], region: str) -> Reply:
     events = tuple(
         Event(
             kind="PointDeleted",
             subject=deletion.snapshot.id,
-            detail={"reason": deletion.reason.value, "why": deletion.why, "region": own.region},
+            detail={"reason": deletion.reason.value, "why": deletion.why, "region": region},
         )
-        for deletion in done
+        for deletion in deletions
     )
-    return Kept(
-        deleted=tuple(done),
-        left=tuple(left),
-        reply=told + Reply(events=events, messages=_said(done, own.region)),
-    )
+    return Reply(events=events, messages=_said(deletions, region))
 
 
 def _said(deleted: Sequence[Deletion], region: str) -> tuple[Message, ...]:
