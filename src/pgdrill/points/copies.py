@@ -64,17 +64,23 @@ def round_(cell: Cell, now: datetime) -> Round:
             f"copies go to {cell.plan.dr.region}, and are asked for there",
             hint="open the other cell: pgdrill point copy does",
         )
+    last = exchange.seen(cell)
     own, heard = exchange.gather(cell, now), exchange.heard(cell)
     actions = inventory.reconcile(own, heard, cell.plan.copies, now)
-    reply = Reply(messages=actions.messages) + inventory.changes(exchange.told(cell), own)
+    news, reply = inventory.changes(last.inventory, own), Reply(messages=actions.messages)
     for failed in actions.discard:
-        reply += inventory.ended(failed, failed.status) + _discarded(cell, failed)
+        reply += _discarded(cell, failed)
     wanted = min(actions.room, len(actions.due))
-    if wanted > own.quota.free:
-        reply += upkeep.retain(cell, now, room=wanted).reply
+    crowded = wanted > own.quota.free
+    if crowded:
+        reply += upkeep.retain(cell, now, own=own, room=wanted).reply
     answers = _ask(cell, actions)
-    own = exchange.gather(cell, now)
+    if actions.discard or crowded or answers.begun:
+        after = exchange.gather(cell, now)
+        news, own = news + inventory.changes(own, after), after
     exchange.tell(cell, own)
+    if exchange.keep_seen(cell, last, own):
+        reply += news
     return Round(
         own=own,
         heard=heard is not None,

@@ -176,16 +176,45 @@ def heard(cell: Cell) -> Inventory | None:
     return _read(cell, _other(cell))
 
 
+class Seen(NamedTuple):
+    """What the last round of copies saw here, and the tag by which it is known that no other has seen more."""
+
+    inventory: Inventory | None
+    tag: str | None
+
+
+def seen(cell: Cell) -> Seen:
+    """Return what the last round of copies saw; what another version wrote was not seen."""
+    found = cell.store.read(_seen_key(cell))
+    return Seen(_inventory(found[0]), found[1]) if found else Seen(None, None)
+
+
+def keep_seen(cell: Cell, last: Seen, own: Inventory) -> bool:
+    """Keep what this round saw for the next one; tell whether it is this one that tells what is new since the last.
+
+    Of rounds that overlap, one is the first to write, and another one knows less or the same.
+    """
+    if last.inventory and last.inventory.snapshots == own.snapshots:
+        return True
+    return cell.store.swap(_seen_key(cell), own.model_dump_json().encode(), last.tag)
+
+
+def _seen_key(cell: Cell) -> str:
+    return f"inventory/{cell.place.region}/copies.json"
+
+
 def _other(cell: Cell) -> str:
     plan = cell.plan
     return (plan.dr if cell.place.region == plan.primary.region else plan.primary).region
 
 
 def _read(cell: Cell, region: str) -> Inventory | None:
-    """What cannot be read, since another version wrote it, was not told."""
     body = cell.store.get(_key(region))
-    if body is None:
-        return None
+    return _inventory(body) if body is not None else None
+
+
+def _inventory(body: bytes) -> Inventory | None:
+    """What cannot be read, since another version wrote it, was not told."""
     try:
         return Inventory.model_validate_json(body)
     except ValidationError:

@@ -101,22 +101,26 @@ def reconcile(own: Inventory, heard: Inventory | None, rules: Copies, now: datet
 
 
 def changes(before: Inventory | None, now: Inventory) -> Reply:
-    """Return what to tell of the copies that were done, or vanished before they were, since the cell told last."""
+    """Return what to tell of the copies that were done, or ended before they were, from one inventory to the next."""
     if before is None:
         return Reply()
-    here = now.by_id()
+    here, known = now.by_id(), before.by_id()
     reply = Reply()
     for was in before.snapshots:
         if was.under_way and was.copied_from and was.id not in here:
-            reply += ended(was, "gone")
-    usable = {snapshot.id for snapshot in before.snapshots if snapshot.usable}
+            reply += _ended(was, "gone")
     for copy in now.snapshots:
-        if copy.usable and copy.copied_from and copy.id not in usable:
+        was_there = known.get(copy.id)
+        if not copy.copied_from:
+            continue
+        if copy.usable and not (was_there and was_there.usable):
             reply += _done(copy)
+        if copy.status == "failed" and not (was_there and was_there.lost):
+            reply += _ended(copy, copy.status)
     return reply
 
 
-def ended(copy: Snapshot, how: str) -> Reply:
+def _ended(copy: Snapshot, how: str) -> Reply:
     """Return what to tell of a copy that is no good: RDS tells of one that somebody ended, and of none that failed."""
     told = Message(
         level=Level.WARNING,

@@ -140,17 +140,19 @@ def test_copies_that_were_done_and_that_were_ended_are_told() -> None:
     flying = [copied(each, NOW, status="creating", progress=40) for each in (one, two, three)]
     before = inv(AWAY, (*flying, copied(four, NOW)))
     done = copied(one, NOW + 3 * HOUR)
-    reply = changes(
-        before, inv(AWAY, (done, flying[2].model_copy(update={"status": "failed"}), copied(four, NOW)))
-    )
+    failed = flying[2].model_copy(update={"status": "failed"})
+    now = inv(AWAY, (done, failed, copied(four, NOW)))
+    reply = changes(before, now)
     assert [(event.kind, event.subject, event.detail.get("status")) for event in reply.events] == [
         ("CopyEnded", two.id, "gone"),
         ("CopyDone", one.id, None),
+        ("CopyEnded", three.id, "failed"),
     ]
     assert [(metric.name, metric.value) for metric in reply.metrics] == [
         ("CopyLag", (NOW + 3 * HOUR - (EPOCH + HOUR)).total_seconds())
     ]
-    assert changes(None, before) == changes(before, before) == Reply()
+    assert changes(None, before) == changes(before, before) == changes(now, now) == Reply()
+    assert changes(now, inv(AWAY, (done,))) == Reply()
 
 
 def test_an_older_inventory_that_comes_late_is_not_believed() -> None:
