@@ -41,7 +41,7 @@ def test_points_that_rds_did_not_delete_made_no_room(full: Region, seconds: floa
     said = [(message.topic, message.text) for message in kept.reply.messages]
     exhausted = (
         "1 snapshots too many stay in ap-northeast-1: its quota is 3 manual snapshots, 3 are there, and no more"
-        " could be deleted; the next one will be refused",
+        " could be deleted; the next one will be refused"
     )
     assert said == [("quota exhausted", exhausted)] + ([("point not deleted", "not now")] if seconds else [])
     assert kept.reply.events == ()
