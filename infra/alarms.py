@@ -45,7 +45,9 @@ class Alarms(pulumi.ComponentResource):
         self._name, self._settings, self._names, self._topics = name, settings, names, topics
         primary = names.region == settings.primary.region
         functions = {one.name: one.timeout for one in BY_NAME.values() if one.runs_in(primary=primary)}
-        wanted = list(alarms.of_cell(settings, names.region, functions, tuple(sorted(machines))))
+        wanted = list(
+            alarms.of_cell(settings, names.region, functions, tuple(sorted(machines)), names.account)
+        )
         made: list[pulumi.Resource] = [self._alarm(alarm, subject, machines) for alarm, subject in wanted]
         self.telling = tuple(self.named(alarm.name, subject.name) for alarm, subject in wanted)
         for thing, rule in alarms.recoverable(settings, names.region, self.named):

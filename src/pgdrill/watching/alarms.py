@@ -11,7 +11,7 @@ Source: CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -41,6 +41,8 @@ DOCUMENT = "docs/alerting.md"
 WARM_UP = timedelta(minutes=15)
 # Source: CloudWatch API reference, PutMetricAlarm, AlarmDescription.
 LONGEST_DESCRIPTION = 1024
+# For documents, which are of no account.
+ACCOUNT = "ACCOUNT"
 
 
 class Scope(StrEnum):
@@ -94,12 +96,16 @@ class Watchable(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """What one alarm is for. `name` is the database's, function's or machine's, "" for the cell; `timeout` seconds."""
+    """What one alarm is for. `name` is the database's, function's or machine's, "" for the cell; `timeout` seconds.
+
+    `account` is whose commands a description gives.
+    """
 
     plan: Watchable
     region: str
     name: str = ""
     timeout: int = 0
+    account: str = ACCOUNT
 
     @property
     def primary(self) -> bool:
@@ -200,6 +206,9 @@ class Alarm:
         words = {
             "name": subject.name,
             "region": subject.region,
+            "cell": "primary" if subject.primary else "dr",
+            "account": subject.account,
+            "stem": f"{PREFIX}-{subject.plan.stack.suffix}",
             "other": (subject.plan.dr if subject.primary else subject.plan.primary).region,
             "threshold": told(self.threshold(subject), self.metrics[0]),
         }
@@ -577,14 +586,19 @@ BY_NAME = {alarm.name: alarm for alarm in ALARMS}
 
 
 def of_cell(
-    plan: Watchable, region: str, functions: dict[str, int], machines: tuple[str, ...]
+    plan: Watchable,
+    region: str,
+    functions: dict[str, int],
+    machines: tuple[str, ...],
+    account: str = ACCOUNT,
 ) -> Iterator[tuple[Alarm, Subject]]:
     """Yield every alarm of a cell with what it is for. `functions` are timeouts in seconds, by name."""
+    one = Subject(plan, region, account=account)
     subjects = {
-        Scope.CELL: [Subject(plan, region)],
-        Scope.DATABASE: [Subject(plan, region, database.name) for database in plan.databases],
-        Scope.FUNCTION: [Subject(plan, region, name, timeout) for name, timeout in functions.items()],
-        Scope.MACHINE: [Subject(plan, region, name) for name in machines],
+        Scope.CELL: [one],
+        Scope.DATABASE: [replace(one, name=database.name) for database in plan.databases],
+        Scope.FUNCTION: [replace(one, name=name, timeout=timeout) for name, timeout in functions.items()],
+        Scope.MACHINE: [replace(one, name=name) for name in machines],
     }
     for alarm in ALARMS:
         for subject in subjects[alarm.scope]:

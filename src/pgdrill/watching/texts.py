@@ -14,6 +14,13 @@ class Text:
     do: str
 
 
+def drill(wanted: str) -> str:
+    """Return the command that has the deployed system drill a point: nobody else reaches its instances."""
+    given = """{{"due_at":"'$(date -u +%FT%TZ)'","database":"{name}","wanted":""" + f'"{wanted}"}}}}'
+    machine = "arn:aws:states:{region}:{account}:stateMachine:{stem}-drill"
+    return f"`aws stepfunctions start-execution --region {{region}} --state-machine-arn {machine} --input '{given}'`"
+
+
 AGE = "the value is its age in seconds; it should be under {threshold}"
 
 TEXTS = {
@@ -21,7 +28,7 @@ TEXTS = {
         "{name}: no usable snapshot in {region} of the last slot.",
         "the value is how old the newest is, in seconds; one was due after {threshold}",
         "a restore from snapshots loses more than planned. The PITR window may still be whole: see restorable-late.",
-        "`pgdrill status`; then the last execution of the state machine take, and take one now: `pgdrill point take`.",
+        "`pgdrill status --database {name}`; then the last execution of the state machine take, and take one now: `pgdrill point take --database {name}`.",
     ),
     "backups-shortened": Text(
         "{name}: automated backups are off, or kept for fewer days than planned.",
@@ -51,13 +58,13 @@ TEXTS = {
         "{name}: no copy in {region} of a point that should have one.",
         "the value is how old the newest copy's slot is, in seconds; it should be under {threshold}",
         "the loss of {other} would lose more than planned.",
-        "`pgdrill point list --cell dr`; the machine copy says what RDS refused. A key of {other} is the usual cause.",
+        "`pgdrill point list --cell dr --database {name}`; the machine copy says what RDS refused. A key of {other} is the usual cause.",
     ),
     "copy-waiting": Text(
         "{region}: a point has waited too long for its copy: late, refused, or cancelled on the way.",
         "the value is its age in seconds; copies are late after {threshold}",
         "copies do not keep up, or one fails again and again.",
-        "`pgdrill point list --cell dr`, and RDS's events of that snapshot in both regions.",
+        "`pgdrill point list --cell dr --database DATABASE` of each, and RDS's events of that snapshot in both regions.",
     ),
     "copies-queue": Text(
         "{region}: the queue of copies grows.",
@@ -69,13 +76,13 @@ TEXTS = {
         "{name}: no good export of the last point that was to be archived.",
         "the value is how old the newest exported point is, in seconds; it should be under {threshold}",
         "the archive has a gap. Recovery is not touched: exports cannot be restored.",
-        "`pgdrill export status`; role, bucket and key of exports are the usual causes.",
+        "`pgdrill export status --database {name}`; role, bucket and key of exports are the usual causes.",
     ),
     "export-incomplete": Text(
         "{name}: the newest export lacks tables that production has.",
         "the value is how many",
         "RDS calls it complete all the same. The archive, and the second witness, are not.",
-        "`pgdrill export status` names them; grant the master user SELECT, or list them in exports.left_out.",
+        "`pgdrill export status --database {name}` names them; grant the master user SELECT, or list them in exports.left_out.",
     ),
     "recovery-running-long": Text(
         "{name}: a restore has run for longer than the objective, and is not over.",
@@ -87,37 +94,39 @@ TEXTS = {
         "{name}: the last drill's recovery took longer than the objective.",
         "the value is what it took, in seconds; the objective is {threshold}",
         "a recovery would miss its objective.",
-        "`pgdrill evidence show latest` has the stages; a larger class, or fewer gigabytes, is what helps.",
+        "`pgdrill evidence show latest --cell {cell} --database {name}` has the stages; a larger class, or fewer gigabytes, is what helps.",
     ),
     "drill-failed": Text(
         "{name}: a drill in {region} failed, and none of a point as new has passed since.",
         "its verdict; the value is how many kinds of point failed: snapshots, copies, moments",
         "what was restored is not what was backed up, or did not restore. Treat backups as unproved since the last pass.",
-        "`pgdrill evidence show latest`; then drill an older point: `pgdrill drill run --point oldest`. Keep what there is.",
+        "`pgdrill evidence list --cell {cell} --database {name}`. Keep what there is. Then drill an older point: "
+        + drill("oldest"),
     ),
     "drill-inconclusive": Text(
         "{name}: the last drill in {region} came to no conclusion.",
         "its verdict",
         "nothing was proved. The backup may be well.",
-        "`pgdrill evidence show latest` says what could not run; repeat it: `pgdrill drill run`.",
+        "`pgdrill evidence show latest --cell {cell} --database {name}` says what could not run. Repeat it: "
+        + drill("latest"),
     ),
     "drill-overdue": Text(
         "{name}: no drill has passed in {region} for too long.",
         "the value is the seconds since the last one that did; one is due within {threshold}",
         "backups are unproved since then.",
-        "see the schedule and the last executions of the machine drill; run one: `pgdrill drill run`.",
+        "see the schedule and the last executions of the machine drill. Drill: " + drill("latest"),
     ),
     "drill-stuck": Text(
         "{name}: a drill in {region} is not over although its lease is.",
         "the value is the seconds since it began; the lease is {threshold}",
         "its instance costs money, and the next drill finds the place taken.",
-        "look at its execution; the reaper deletes the instance within a quarter of an hour, else: `pgdrill drill reap`.",
+        "look at its execution; the reaper deletes the instance within a quarter of an hour, else: `pgdrill drill reap --cell {cell}`.",
     ),
     "drill-skipped": Text(
         "{name}: drills in {region} were skipped again and again.",
         "the value is how many in turn",
         "a freeze keeps backups from being proved.",
-        "see drill.freeze in the plan; run one by hand: `pgdrill drill run`.",
+        "see drill.freeze in the plan. Drill all the same: " + drill("latest"),
     ),
     "reaper-acted": Text(
         "{name}: the reaper deleted a temporary instance in {region} that its drill had left.",
@@ -207,7 +216,7 @@ TEXTS = {
         "{region}: the estimated storage cost passed its ceiling.",
         "the value is dollars a month, as the plan estimates them; the ceiling is {threshold}",
         "money, and perhaps something that is kept although it should not be.",
-        "`pgdrill plan explain`; then what is kept: `pgdrill point list`.",
+        "`pgdrill plan explain`; then what is kept: `pgdrill point list --cell {cell} --database DATABASE`.",
     ),
     "canary-missing": Text(
         "{region}: the daily canary did not arrive where messages are awaited.",

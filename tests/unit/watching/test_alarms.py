@@ -1,15 +1,19 @@
 """Every alarm fires on its cause within a quarter of an hour, and no alarm in days in which all is well."""
 
 import re
-from datetime import timedelta
+import shlex
+from datetime import UTC, datetime, timedelta
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
+from pgdrill.handlers.choose import ChooseRequest
 from pgdrill.plan import Copies, Notify
 from pgdrill.watching import alarms
 from pgdrill.watching.ages import measure
 from pgdrill.watching.alarms import ALARMS, BY_NAME, DOCUMENT, LONGEST_DESCRIPTION, TOLD_WITHIN, Subject
-from tests.docs.test_commands import _unknown as unknown
+from tests.docs.test_commands import _unknown as absent
 from tests.unit.plans import plan
 from tests.unit.snapshots import AWAY, HOME
 from tests.unit.watching import alerting
@@ -57,17 +61,90 @@ def test_every_description_tells_a_woken_person_what_to_do_where(region: str) ->
         assert lines[-1] == f"Read: {DOCUMENT}#{alarm.name}"
         text = "\n".join(lines)
         assert len(text) <= LONGEST_DESCRIPTION
-        assert "{" not in text
+        assert re.search(r"\{\w*\}", text) is None
 
 
-COMMAND = re.compile(r"pgdrill [a-z]+(?: [a-z]+)?(?: --[a-z-]+(?: [a-z]+)?)*")
+COMMAND = re.compile(r"`((?:pgdrill|aws) [^`]+)`")
 
 
-@pytest.mark.parametrize("alarm", ALARMS, ids=lambda alarm: alarm.name)
-def test_every_command_that_a_description_names_is_there(alarm: alarms.Alarm) -> None:
-    text = alarm.text
-    named = [command for part in (text.since, text.do) for command in COMMAND.findall(part)]
-    assert {command: unknown(command) for command in named} == dict.fromkeys(named)
+def typed(alarm: alarms.Alarm, subject: Subject) -> list[str]:
+    """Return what a description has somebody type, as the shell makes it."""
+    text = alarm.description(subject)
+    return [
+        command.replace("$(date -u +%FT%TZ)", "2026-11-22T06:00:00Z") for command in COMMAND.findall(text)
+    ]
+
+
+def refused(command: str) -> str | None:
+    """Return what AWS's command line would not know of a command: the service's action, or an option."""
+    _, service, action, *words = shlex.split(command)
+    operations = botocore.session.get_session().get_service_model(service)
+    actions = {xform_name(name, "-"): name for name in operations.operation_names}
+    if action not in actions:
+        return action
+    shape = operations.operation_model(actions[action]).input_shape
+    known = {f"--{xform_name(name, '-')}" for name in (shape.members if shape else ())} | {"--region"}
+    return next((word for word in words if word.startswith("--") and word not in known), None)
+
+
+@pytest.mark.parametrize("region", [HOME, AWAY])
+def test_every_command_that_a_description_names_is_there(region: str) -> None:
+    for alarm, subject in everything(region):
+        for command in typed(alarm, subject):
+            unknown = refused if command.startswith("aws ") else absent
+            assert unknown(command) is None, command
+
+
+@pytest.mark.parametrize("region", [HOME, AWAY])
+def test_every_command_says_of_which_database_and_cell(region: str) -> None:
+    """With several databases it would be refused, and in the other cell ask where nothing happened."""
+    cell = "primary" if region == HOME else "dr"
+    for alarm, subject in everything(region):
+        for command in typed(alarm, subject):
+            words = shlex.split(command)
+            if words[0] == "pgdrill" and absent(f"{command} --cell x") is None:
+                asked = words[words.index("--cell") + 1] if "--cell" in words else "primary"
+                assert asked == cell, command
+            if words[0] == "pgdrill" and absent(f"{command} --database x") is None and words[1] != "doctor":
+                assert words[words.index("--database") + 1] == (subject.name or "DATABASE"), command
+
+
+@pytest.mark.parametrize(("region", "cell"), [(HOME, "primary"), (AWAY, "dr")])
+def test_a_drill_is_asked_of_the_deployed_system(region: str, cell: str) -> None:
+    """Nobody else may derive its password, or reaches its instance."""
+    drills = {
+        alarm.name: shlex.split(command)
+        for alarm, subject in alarms.of_cell(PLAN, region, FUNCTIONS, MACHINES, "111122223333")
+        for command in typed(alarm, subject)
+        if "start-execution" in command
+    }
+    wanted = {}
+    for name, words in drills.items():
+        given = dict(zip(words[3::2], words[4::2], strict=True))
+        assert given["--region"] == region
+        arn = f"arn:aws:states:{region}:111122223333:stateMachine:pgdrill-lab-drill"
+        assert given["--state-machine-arn"] == arn
+        request = ChooseRequest.model_validate_json(given["--input"])
+        assert (request.database, request.due_at) == ("shop", datetime(2026, 11, 22, 6, tzinfo=UTC))
+        wanted[name] = request.wanted
+    assert wanted == {
+        "drill-failed": "oldest",
+        "drill-inconclusive": "latest",
+        "drill-overdue": "latest",
+        "drill-skipped": "latest",
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "unknown"),
+    [
+        ("aws kms enable-key --key-id k", None),
+        ("aws kms enable-kee", "enable-kee"),
+        ("aws stepfunctions start-execution --machine m", "--machine"),
+    ],
+)
+def test_a_command_that_aws_does_not_know_is_noticed(command: str, unknown: str | None) -> None:
+    assert refused(command) == unknown
 
 
 def test_a_description_has_the_plans_own_figures() -> None:

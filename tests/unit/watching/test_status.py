@@ -9,13 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from pgdrill.cli import app
-from pgdrill.errors import Unavailable
+from pgdrill.errors import NotRunnable, Unavailable
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence, Purpose, Summary
 from pgdrill.model import PointKind, Rto, Verdict
 from pgdrill.watching import status
 from pgdrill.watching.status import Kind, Seen, Way
-from tests.unit.evidence.drills import START, Shelf, damaged, drilled
+from tests.unit.evidence.drills import KEY, START, Shelf, damaged, drilled
+from tests.unit.instances import instance
 from tests.unit.plans import plan
 
 NOW = START + timedelta(days=1)
@@ -199,10 +200,35 @@ def refuses(*_: object) -> Any:
     raise Unavailable("RDS did not answer", hint="ask again")
 
 
-def cell(region: str, points: Callable[..., Any], shelf: Shelf) -> Any:
+def state(of: str = "Enabled") -> Callable[[str], Any]:
+    return lambda _: SimpleNamespace(state=of)
+
+
+def cell(
+    region: str,
+    points: Callable[..., Any],
+    shelf: Shelf,
+    *,
+    describe: Callable[[str], Any] = state(),
+    runs: bool = True,
+) -> Any:
+    """A cell whose PITR window is of the instance, or where none runs of the backups that outlived it."""
     place = PLAN.dr if region == PLAN.dr.region else PLAN.primary
-    rds = SimpleNamespace(window=lambda _: (NOW - timedelta(days=7), NOW), region=region)
-    return SimpleNamespace(plan=PLAN, place=place, rds=rds, store=shelf, points=points)
+    backup = SimpleNamespace(
+        window=(NOW - timedelta(days=7), NOW),
+        resource=instance().resource_id,
+        status="active" if runs else "retained",
+        kms_key=KEY,
+    )
+    return SimpleNamespace(
+        plan=PLAN,
+        place=place,
+        rds=SimpleNamespace(instance=lambda _: instance(kms_key=KEY) if runs else None, region=region),
+        backups=SimpleNamespace(of=lambda _: [backup]),
+        keys=SimpleNamespace(describe=describe),
+        store=shelf,
+        points=points,
+    )
 
 
 def test_a_look_asks_both_cells_and_goes_on_where_one_does_not_answer(
@@ -217,6 +243,86 @@ def test_a_look_asks_both_cells_and_goes_on_where_one_does_not_answer(
     assert made.unknown == ("the points in ap-southeast-1: RDS did not answer",)
     assert {way.kind for way in made.ways} == {Kind.MOMENT, Kind.COPY}
     assert [one.drill for one in made.past] == [drilled(1).drill]
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["the instance's", "what outlived the instance"])
+def test_the_window_is_that_which_a_recovery_would_choose_from(
+    monkeypatch: pytest.MonkeyPatch, runs: bool
+) -> None:
+    monkeypatch.setattr("pgdrill.points.choice.usable", lambda *_: [])
+    made = status.look([cell("ap-southeast-1", list, Shelf(), runs=runs)], PLAN.databases[0])
+    (way,) = made.ways
+    assert (way.kind, way.since, way.recovers_to, way.key) == (
+        Kind.MOMENT,
+        NOW - timedelta(days=7),
+        NOW,
+        KEY,
+    )
+
+
+def looked(monkeypatch: pytest.MonkeyPatch, describe: Callable[[str], Any]) -> Seen:
+    """Look at cells that have a window, a snapshot and a copy, whose keys are as described."""
+    points = {
+        place.region: drilled().point.model_copy(update={"region": place.region})
+        for place in (PLAN.primary, PLAN.dr)
+    }
+    monkeypatch.setattr("pgdrill.points.choice.usable", lambda cell, _: [points[cell.place.region]])
+    cells = [cell(region, list, Shelf(), describe=describe) for region in points]
+    return status.look(cells, PLAN.databases[0])
+
+
+def test_what_is_encrypted_with_a_key_that_works_can_be_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = looked(monkeypatch, state())
+    assert [(way.kind, way.key, way.locked) for way in made.ways] == [
+        (Kind.SNAPSHOT, KEY, ""),
+        (Kind.MOMENT, KEY, ""),
+        (Kind.COPY, KEY, ""),
+    ]
+    assert made.unknown == ()
+
+
+@pytest.mark.parametrize("of", ["Disabled", "PendingDeletion"])
+def test_what_is_encrypted_with_a_key_that_does_not_work_cannot_be_restored(
+    monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    made = looked(monkeypatch, state(of))
+    assert {way.locked for way in made.ways} == {f"key {KEY!r} is {of}"}
+    told = status.standing(seen(ways=made.ways), PLAN, NOW)
+    assert told.verdict is Verdict.FAILED
+    assert told.reasons[:3] == (
+        f"the moment in ap-southeast-1 cannot be restored: key {KEY!r} is {of}",
+        f"the snapshot in ap-southeast-1 cannot be restored: key {KEY!r} is {of}",
+        f"the copy in ap-northeast-1 cannot be restored: key {KEY!r} is {of}",
+    )
+
+
+def test_a_key_that_is_not_there_is_as_bad_as_one_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(key: str) -> Any:
+        raise NotRunnable(f"key {key!r} cannot be used: NotFoundException", hint="check that it exists")
+
+    made = looked(monkeypatch, gone)
+    assert {way.locked for way in made.ways} == {f"key {KEY!r} cannot be used: NotFoundException"}
+
+
+def test_a_key_of_which_kms_says_nothing_is_unknown_and_hides_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = looked(monkeypatch, refuses)
+    assert [way.locked for way in made.ways] == ["", "", ""]
+    assert made.unknown == (
+        "the key of the snapshot in ap-southeast-1: RDS did not answer",
+        "the key of the moment in ap-southeast-1: RDS did not answer",
+        "the key of the copy in ap-northeast-1: RDS did not answer",
+    )
+    assert status.standing(made, PLAN, NOW).verdict is Verdict.INCONCLUSIVE
+
+
+def test_data_whose_key_does_not_work_does_not_meet_the_rpo() -> None:
+    fresh = ways()[Kind.SNAPSHOT].model_copy(update={"locked": "key 'k' is Disabled"})
+    old = ways()[Kind.COPY].model_copy(update={"recovers_to": NOW - timedelta(hours=9)})
+    made = status.standing(seen(ways=(fresh, old)), PLAN, NOW)
+    assert made.reasons == (
+        "the snapshot in ap-southeast-1 cannot be restored: key 'k' is Disabled",
+        "the newest data to recover is 9 h old, objective 7 h",
+    )
 
 
 def test_a_recovery_alone_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,6 +346,12 @@ def test_the_command_prints_the_ways_and_ends_as_the_worst_database_stands(
     assert "✓ shop  recoverable" in well.stdout
     assert "any moment in ap-southeast-1" in well.stdout
     assert "5 min ago" in well.stdout
+    assert "✓ snapshot in ap-southeast-1" in well.stdout
+    locked = tuple(way.model_copy(update={"locked": "key 'k' is Disabled"}) for way in ways().values())
+    monkeypatch.setattr("pgdrill.watching.status.look", lambda *_: seen(ways=locked))
+    closed = CliRunner().invoke(app, ["status"])
+    assert closed.exit_code == 1
+    assert "✗ snapshot in ap-southeast-1" in closed.stdout
     monkeypatch.setattr("pgdrill.watching.status.look", lambda *_: seen(ways=()))
     ill = CliRunner().invoke(app, ["status"])
     assert ill.exit_code == 1
