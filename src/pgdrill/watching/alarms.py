@@ -338,6 +338,7 @@ ALARMS: tuple[Alarm, ...] = (
         "the deletion",
         statistic="Sum",
         missing="notBreaching",
+        at_once=True,
         by_region=True,
     ),
     # ------------------------------------------------------------------------------ copies
@@ -437,6 +438,7 @@ ALARMS: tuple[Alarm, ...] = (
         "the deletion",
         statistic="Sum",
         missing="notBreaching",
+        at_once=True,
     ),
     Alarm(
         "reaper-failed",
@@ -446,6 +448,7 @@ ALARMS: tuple[Alarm, ...] = (
         "the refusal",
         statistic="Sum",
         missing="notBreaching",
+        at_once=True,
     ),
     # ------------------------------------------------------------------------------ ledger
     Alarm(

@@ -7,6 +7,7 @@ from typing import Any
 from pgdrill import slots
 from pgdrill.aws.snapshots import Mark, Quota, Snapshot
 from pgdrill.model import Verdict
+from pgdrill.plan import Plan
 from pgdrill.watching.alarms import BY_NAME
 from pgdrill.watching.sighting import Archived, Ended, Running, Sighting
 from tests.unit.snapshots import AWAY, HOME, snapshot
@@ -194,10 +195,10 @@ def counted(case: Case, phase: timedelta) -> datetime:
     return case.counted + (timedelta(0) if case.looks else phase)
 
 
-def happen(case: Case, phase: timedelta) -> Watchman:
+def happen(case: Case, phase: timedelta, plan: Plan = PLAN) -> Watchman:
     """Let all be well for half an hour before what counts, then the case, until it must have been told."""
-    man = Watchman(PLAN, case.region, case.counted - 30 * MINUTE)
-    until = counted(case, phase) + BY_NAME[case.alarm].told_after(PLAN)
+    man = Watchman(plan, case.region, case.counted - 30 * MINUTE)
+    until = counted(case, phase) + BY_NAME[case.alarm].told_after(plan)
     start = case.counted - 30 * MINUTE
     now = start.replace(second=0) - start.minute % 5 * MINUTE
     published = False
@@ -215,9 +216,9 @@ def happen(case: Case, phase: timedelta) -> Watchman:
     return man
 
 
-def fires(case: Case, phase: timedelta) -> tuple[dict[str, datetime], timedelta]:
+def fires(case: Case, phase: timedelta, plan: Plan = PLAN) -> tuple[dict[str, datetime], timedelta]:
     """Return the kinds of alarm that a case sets off, with when, and how long after the moment that counts its own is."""
-    man = happen(case, phase)
+    man = happen(case, phase, plan)
     fired: dict[str, datetime] = {}
     for name, at in man.fired.items():
         fired.setdefault(name.partition("/")[0], at)

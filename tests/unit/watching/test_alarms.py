@@ -22,12 +22,16 @@ from tests.unit.watching.watchman import FUNCTIONS, MACHINES, watch
 from tests.unit.watching.world import MINUTE, PLAN, look
 
 
+@pytest.mark.parametrize("datapoints", [1, 2])
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alarm)
-def test_an_alarm_fires_on_its_cause_in_time_and_no_other_does(case: Case, phase: timedelta) -> None:
-    fired, after = fires(case, phase)
+def test_an_alarm_fires_on_its_cause_in_time_and_no_other_does(
+    case: Case, phase: timedelta, datapoints: int
+) -> None:
+    asked = plan(notify=Notify(datapoints=datapoints))
+    fired, after = fires(case, phase, asked)
     assert set(fired) == {case.alarm} | case.also
-    assert timedelta(0) <= after <= BY_NAME[case.alarm].told_after(PLAN) - MINUTE
+    assert timedelta(0) <= after <= BY_NAME[case.alarm].told_after(asked) - MINUTE
 
 
 def test_every_alarm_has_a_case() -> None:
