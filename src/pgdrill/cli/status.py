@@ -77,8 +77,9 @@ def _ways(standing: Standing, now: datetime) -> Table:
         table.add_column(no_wrap=True)
     table.add_row(*(Text(name, style="dim") for name in ("", "  from", "to", "in", "proved")))
     for way in standing.ways:
+        shown = Verdict.FAILED if way.locked else way.last
         table.add_row(
-            Text(f"  {SYMBOL[way.last]}", style=STYLE[way.last]),
+            Text(f"  {SYMBOL[shown]}", style=STYLE[shown]),
             _KIND[way.kind] + f" in {way.region}",
             f"{moment(way.recovers_to)}, {duration((now - way.recovers_to).total_seconds())} ago",
             duration(way.expected) if way.expected is not None else "never timed",

@@ -1,7 +1,10 @@
 """Recovery points: what there is to restore from, and which one is meant. Reads RDS and changes nothing."""
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+from pgdrill.aws.backups import Backup
+from pgdrill.aws.rds import Instance
 from pgdrill.aws.snapshots import Snapshot
 from pgdrill.cell import Cell
 from pgdrill.errors import NotRunnable, PlanError
@@ -91,13 +94,17 @@ def _meant(cell: Cell, database: DatabasePlan) -> list[Snapshot]:
     )
 
 
-def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> RecoveryPoint:
-    """Return a moment of the PITR window: that of the instance, or of what outlived the one that is gone."""
-    if cell.place == cell.plan.dr:
-        raise NotRunnable(
-            f"there is no point-in-time recovery in {cell.place.region}, only copies of snapshots",
-            hint="choose one of them: latest, or an id from: pgdrill point list --cell dr",
-        )
+class Window(NamedTuple):
+    """What PITR reaches in the primary region; `instance` is None where its backups outlived it."""
+
+    earliest: datetime
+    latest: datetime
+    instance: Instance | None
+    backup: Backup
+
+
+def window(cell: Cell, database: DatabasePlan) -> Window | None:
+    """Return what PITR reaches: of the instance, or of what outlived the one that is gone. None where that is nothing."""
     instance = cell.rds.instance(database.instance)
     windows = {
         backup.window: backup
@@ -105,12 +112,25 @@ def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> R
         if backup.window and (instance is None or backup.resource == instance.resource_id)
     }
     if not windows:
+        return None
+    newest = max(windows, key=lambda window: window[1])
+    return Window(*newest, instance, windows[newest])
+
+
+def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> RecoveryPoint:
+    """Return a moment of the PITR window: that of the instance, or of what outlived the one that is gone."""
+    if cell.place == cell.plan.dr:
+        raise NotRunnable(
+            f"there is no point-in-time recovery in {cell.place.region}, only copies of snapshots",
+            hint="choose one of them: latest, or an id from: pgdrill point list --cell dr",
+        )
+    reached = window(cell, database)
+    if reached is None:
         raise NotRunnable(
             f"instance {database.instance!r} has no point-in-time recovery",
             hint="set its backup retention above 0 and wait for the first automated backup",
         )
-    earliest, latest = max(windows, key=lambda window: window[1])
-    backup = windows[earliest, latest]
+    earliest, latest, instance, backup = reached
     # RDS restores to whole seconds; the one before is always inside what was asked for.
     target = (moment or latest).replace(microsecond=0)
     if not earliest <= target <= latest:

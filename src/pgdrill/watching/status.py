@@ -1,17 +1,18 @@
 """What could be recovered right now: per database, from what, to when, how fast, and proved when.
 
-`look` asks RDS and the stores of both cells, and takes a cell that does not answer for unknown, never for well; all
+`look` asks RDS, KMS and the stores of both cells, and takes a cell that does not answer for unknown, never for well; all
 else is pure.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pgdrill.cell import Cell
-from pgdrill.errors import DrillError
+from pgdrill.errors import DrillError, NotRunnable
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Summary
 from pgdrill.evidence.wording import duration, moment
@@ -26,6 +27,8 @@ RECENT = 5
 # A drill that is a little late is not overdue.
 ALLOWANCE = 1.5
 
+T = TypeVar("T")
+
 
 class Kind(StrEnum):
     MOMENT = "moment"
@@ -37,7 +40,8 @@ class Way(Model):
     """One way back. `recovers_to` is the newest data it gives; `since` the oldest moment, of the PITR window alone.
 
     `expected` is the median of the last passed drills in seconds, `proved_at` when the last of them began; None where
-    none passed. `last` is the verdict of the last drill of this kind, whatever it was.
+    none passed. `last` is the verdict of the last drill of this kind, whatever it was. `key` is what it is encrypted
+    with, `locked` what is wrong with that: nothing comes back without its key.
     """
 
     kind: Kind
@@ -48,6 +52,8 @@ class Way(Model):
     expected: float | None = None
     proved_at: Moment | None = None
     last: Verdict = Verdict.NOT_ASKED
+    key: str | None = None
+    locked: str = ""
 
 
 class Standing(Model):
@@ -82,16 +88,21 @@ def look(cells: Sequence[Cell], database: DatabasePlan) -> Seen:
     ways: list[Way] = []
     past: dict[str, Summary] = {}
     unknown: list[str] = []
+
+    def asked(what: str, cell: Cell, ask: Callable[[], T], otherwise: T) -> T:
+        try:
+            return ask()
+        except DrillError as error:
+            unknown.append(f"{what} in {cell.place.region}: {error.message}")
+            return otherwise
+
     for cell in cells:
-        for ask in (_newest, _window, _drills):
-            try:
-                for found in ask(cell, database):
-                    if isinstance(found, Way):
-                        ways.append(found)
-                    else:
-                        past[found.drill] = found  # each cell comes to hold the other's evidence as well
-            except DrillError as error:
-                unknown.append(f"{_ASKED[ask]} in {cell.place.region}: {error.message}")
+        found = asked("the points", cell, partial(_newest, cell, database), list[Way]())
+        found += asked("the PITR window", cell, partial(_window, cell, database), list[Way]())
+        ways += [asked(f"the key of the {way.kind}", cell, partial(_keyed, cell, way), way) for way in found]
+        # Each cell comes to hold the other's evidence as well.
+        drills = asked("the drills", cell, partial(_drills, cell, database), list[Summary]())
+        past |= {one.drill: one for one in drills}
     summaries = sorted(past.values(), key=lambda one: one.drill)
     return Seen(database=database.name, ways=tuple(ways), past=tuple(summaries), unknown=tuple(unknown))
 
@@ -102,23 +113,41 @@ def _newest(cell: Cell, database: DatabasePlan) -> list[Way]:
         return []
     newest = max(points, key=lambda point: point.recovers_to)
     kind = Kind.COPY if cell.place == cell.plan.dr else Kind.SNAPSHOT
-    return [Way(kind=kind, region=cell.place.region, point=newest.id, recovers_to=newest.recovers_to)]
+    region = cell.place.region
+    return [
+        Way(kind=kind, region=region, point=newest.id, recovers_to=newest.recovers_to, key=newest.kms_key)
+    ]
 
 
 def _window(cell: Cell, database: DatabasePlan) -> list[Way]:
-    window = cell.rds.window(database.instance) if cell.place == cell.plan.primary else None
-    if window is None:
+    reached = choice.window(cell, database) if cell.place == cell.plan.primary else None
+    if reached is None:
         return []
-    since, until = window
-    region = cell.place.region
-    return [Way(kind=Kind.MOMENT, region=region, point="restorable", recovers_to=until, since=since)]
+    return [
+        Way(
+            kind=Kind.MOMENT,
+            region=cell.place.region,
+            point="restorable",
+            recovers_to=reached.latest,
+            since=reached.earliest,
+            key=(reached.instance or reached.backup).kms_key,
+        )
+    ]
+
+
+def _keyed(cell: Cell, way: Way) -> Way:
+    """Return the way with what is wrong with its key, if anything is."""
+    if way.key is None:
+        return way
+    try:
+        state = cell.keys.describe(way.key).state
+    except NotRunnable as error:
+        return way.model_copy(update={"locked": error.message})
+    return way if state == "Enabled" else way.model_copy(update={"locked": f"key {way.key!r} is {state}"})
 
 
 def _drills(cell: Cell, database: DatabasePlan) -> list[Summary]:
     return archive.history(cell.store, database.name, most=REMEMBERED)
-
-
-_ASKED = {_newest: "the points", _window: "the PITR window", _drills: "the drills"}
 
 
 def standing(seen: Seen, plan: Plan, now: datetime) -> Standing:
@@ -161,6 +190,10 @@ def _judged(seen: Seen, ways: Sequence[Way], plan: Plan, now: datetime) -> Itera
         what = Verdict.INCONCLUSIVE if seen.unknown else Verdict.FAILED
         yield Reason(what, "there is nothing to recover from")
         return
+    for way in ways:
+        if way.locked:
+            says = f"the {way.kind} in {way.region} cannot be restored: {way.locked}"
+            yield Reason(Verdict.FAILED, says)
     yield from _lost(seen, ways, plan, now)
     yield from _last(seen, ways)
     yield from _tested(seen, plan.drill.every, now, copies=False)
@@ -173,11 +206,11 @@ def _judged(seen: Seen, ways: Sequence[Way], plan: Plan, now: datetime) -> Itera
 
 
 def _lost(seen: Seen, ways: Sequence[Way], plan: Plan, now: datetime) -> Iterator[Reason]:
-    """Hold the newest data against the RPO, and again the newest of a kind that came back in a drill."""
+    """Hold the newest data that its key allows to restore against the RPO, and the newest of a kind that drills proved."""
     rpo = plan.objectives.rpo.total_seconds()
-    proved = [way for way in ways if way.proved_at]
-    lost = _age(ways[0], now)
-    if lost > rpo:
+    free = [way for way in ways if not way.locked]
+    proved = [way for way in free if way.proved_at]
+    if free and (lost := _age(free[0], now)) > rpo:
         says = f"the newest data to recover is {duration(lost)} old, objective {duration(rpo)}"
         yield Reason(Verdict.FAILED, says)
     elif proved and (lost := _age(proved[0], now)) > rpo:

@@ -200,8 +200,11 @@ def refuses(*_: object) -> Any:
     raise Unavailable("RDS did not answer", hint="ask again")
 
 
-def state(of: str = "Enabled") -> Callable[[str], Any]:
+def state(of: str) -> Callable[[str], Any]:
     return lambda _: SimpleNamespace(state=of)
+
+
+ENABLED = state("Enabled")
 
 
 def cell(
@@ -209,7 +212,7 @@ def cell(
     points: Callable[..., Any],
     shelf: Shelf,
     *,
-    describe: Callable[[str], Any] = state(),
+    describe: Callable[[str], Any] = ENABLED,
     runs: bool = True,
 ) -> Any:
     """A cell whose PITR window is of the instance, or where none runs of the backups that outlived it."""
@@ -263,7 +266,9 @@ def test_the_window_is_that_which_a_recovery_would_choose_from(
 def looked(monkeypatch: pytest.MonkeyPatch, describe: Callable[[str], Any]) -> Seen:
     """Look at cells that have a window, a snapshot and a copy, whose keys are as described."""
     points = {
-        place.region: drilled().point.model_copy(update={"region": place.region})
+        place.region: drilled().point.model_copy(
+            update={"region": place.region, "recovers_to": NOW - timedelta(hours=1)}
+        )
         for place in (PLAN.primary, PLAN.dr)
     }
     monkeypatch.setattr("pgdrill.points.choice.usable", lambda cell, _: [points[cell.place.region]])
@@ -272,7 +277,7 @@ def looked(monkeypatch: pytest.MonkeyPatch, describe: Callable[[str], Any]) -> S
 
 
 def test_what_is_encrypted_with_a_key_that_works_can_be_restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = looked(monkeypatch, state())
+    made = looked(monkeypatch, ENABLED)
     assert [(way.kind, way.key, way.locked) for way in made.ways] == [
         (Kind.SNAPSHOT, KEY, ""),
         (Kind.MOMENT, KEY, ""),
@@ -346,12 +351,12 @@ def test_the_command_prints_the_ways_and_ends_as_the_worst_database_stands(
     assert "✓ shop  recoverable" in well.stdout
     assert "any moment in ap-southeast-1" in well.stdout
     assert "5 min ago" in well.stdout
-    assert "✓ snapshot in ap-southeast-1" in well.stdout
+    assert "✓  snapshot in ap-southeast-1" in well.stdout
     locked = tuple(way.model_copy(update={"locked": "key 'k' is Disabled"}) for way in ways().values())
     monkeypatch.setattr("pgdrill.watching.status.look", lambda *_: seen(ways=locked))
     closed = CliRunner().invoke(app, ["status"])
     assert closed.exit_code == 1
-    assert "✗ snapshot in ap-southeast-1" in closed.stdout
+    assert "✗  snapshot in ap-southeast-1" in closed.stdout
     monkeypatch.setattr("pgdrill.watching.status.look", lambda *_: seen(ways=()))
     ill = CliRunner().invoke(app, ["status"])
     assert ill.exit_code == 1
