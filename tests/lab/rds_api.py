@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from pgdrill.lab.faults import Faults
 from pgdrill.lab.postgres import Binaries
+from pgdrill.lab.rds.neighbours import Nobody
 from pgdrill.lab.rds.service import LabSettings, Rds
 from pgdrill.lab.tls import Authority
 
@@ -36,6 +37,16 @@ DR_KEY = f"arn:aws:kms:{DR}:{ACCOUNT}:key/66666666-7777-8888-9999-000000000000"
 TAGS = [{"Key": "Environment", "Value": "production"}, {"Key": "Owner", "Value": "shop"}]
 
 
+class Keys(Nobody):
+    """Keys are there and enabled, but for those that a test has disabled."""
+
+    def __init__(self) -> None:
+        self.disabled: set[str] = set()
+
+    def key_usable(self, region: str, key: str) -> bool:  # noqa: ARG002 # as the protocol has it
+        return key not in self.disabled
+
+
 class Api:
     """A running service with clients, its faults, and what it published: (region, event id, identifier)."""
 
@@ -45,6 +56,7 @@ class Api:
         self.directory = directory
         self.authority = authority
         self.faults = Faults()
+        self.keys = Keys()
         self.published: list[tuple[str, str, str]] = []
         self.rds = Rds(
             directory,
@@ -55,6 +67,7 @@ class Api:
             publish=self._heard,
             default_region=HOME,
             settings=settings,
+            neighbours=self.keys,
         )
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.rds))
         self._clients: dict[str, RDSClient] = {}
@@ -191,6 +204,10 @@ def refused(code: str, message: str | None = None, status: int = 400, *, match: 
     if message is not None:
         assert error["Message"] == message
     assert re.search(match, error["Message"])
+
+
+def unusable(key: str) -> str:
+    return f"The specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access it."
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from pgdrill.lab.postgres import Binaries
 from pgdrill.lab.tls import Authority
-from tests.lab.rds_api import ACCOUNT, DR, DR_KEY, HOME, KEY, Api, refused, served
+from tests.lab.rds_api import ACCOUNT, DR, DR_KEY, HOME, KEY, Api, refused, served, unusable
 
 SOURCE = f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop"
 
@@ -31,7 +31,7 @@ def test_it_is_asked_for_in_the_other_region_with_a_key_of_that_region(api: Api)
     start = api.client(DR).start_db_instance_automated_backups_replication
     with refused("InvalidParameterValue", "Must specify KMS key for encrypted automated backups."):
         start(SourceDBInstanceArn=SOURCE)
-    with refused("KMSKeyNotAccessibleFault", f"The specified KMS key [{KEY}] is not in {DR}."):
+    with refused("KMSKeyNotAccessibleFault", unusable(KEY)):
         start(SourceDBInstanceArn=SOURCE, KmsKeyId=KEY)
     with refused("InvalidParameterValue", f"{SOURCE} is not the ARN of a DB instance in another region."):
         api.client().start_db_instance_automated_backups_replication(SourceDBInstanceArn=SOURCE, KmsKeyId=KEY)

@@ -8,7 +8,7 @@ Source: RDS User Guide, "Replicating automated backups to another AWS Region".
 
 from collections.abc import Callable
 
-from pgdrill.lab.rds import backups, listing
+from pgdrill.lab.rds import backups, keys, listing
 from pgdrill.lab.rds.records import Instance, Replicated
 from pgdrill.lab.rds.state import State
 from pgdrill.lab.rds.wire import RdsError, Request, Result
@@ -72,8 +72,7 @@ def replicate(state: State, region: str, request: Request) -> Result:
     key = request.get("KmsKeyId")
     if source.configuration.StorageEncrypted and not key:
         raise RdsError("InvalidParameterValue", "Must specify KMS key for encrypted automated backups.")
-    if key and key.startswith("arn:") and key.split(":")[3] != region:
-        raise RdsError("KMSKeyNotAccessibleFault", f"The specified KMS key [{key}] is not in {region}.")
+    keys.check(state, region, key)
     there = state.replicated.get(region, source.resource_id)
     if there and not there.stopped:
         raise RdsError(

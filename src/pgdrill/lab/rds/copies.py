@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pgdrill.lab.rds import listing, snapshots
+from pgdrill.lab.rds import keys, listing, snapshots
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.fresh import new_id
 from pgdrill.lab.rds.records import Snapshot
@@ -34,6 +34,8 @@ def create(state: State, region: str, request: Request) -> Result:
     _check_in_flight(state, region, crosses=crosses)
     snapshots.check_quota(state, region)
     key = _destination_key(source, region, request.get("KmsKeyId"))
+    keys.check(state, source.region, source.kms_key)
+    keys.check(state, region, key)
     target = source.model_copy(
         update={
             "region": region,
@@ -73,11 +75,6 @@ def _destination_key(source: Snapshot, region: str, key: str | None) -> str | No
     if source.encrypted and source.region != region and not key:
         raise RdsError(
             "InvalidParameterValue", "Must specify new KMS key for cross region encrypted snapshot copy."
-        )
-    if key and key.startswith("arn:") and key.split(":")[3] != region:
-        raise RdsError(
-            "KMSKeyNotAccessibleFault",
-            f"The specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access it.",
         )
     return key or source.kms_key
 

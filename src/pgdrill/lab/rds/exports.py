@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pgdrill.errors import Broken
 from pgdrill.lab.cluster import Cluster
-from pgdrill.lab.rds import export_files, listing
+from pgdrill.lab.rds import export_files, keys, listing
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.fresh import free_port, new_id
 from pgdrill.lab.rds.records import Export, Snapshot
@@ -110,12 +110,7 @@ def _check_target(state: State, region: str, request: Request) -> None:
         raise RdsError("IamRoleNotFound", f"The IAM role {role} can't be found.")
     if not trusted:
         raise RdsError("IamRoleMissingPermissions", f"The IAM role {role} isn't authorized for {SERVICE}.")
-    if not state.neighbours.key_usable(region, key):
-        raise RdsError(
-            "KMSKeyNotAccessibleFault",
-            f"The specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access"
-            " it.",
-        )
+    keys.check(state, region, key)
 
 
 def describe(state: State, region: str, request: Request) -> Result:

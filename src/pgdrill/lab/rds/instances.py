@@ -12,7 +12,7 @@ import psycopg
 
 from pgdrill.errors import Broken
 from pgdrill.lab.cluster import Cluster
-from pgdrill.lab.rds import backups, configure, listing, parameter_groups, snapshots, subnet_groups
+from pgdrill.lab.rds import backups, configure, keys, listing, parameter_groups, snapshots, subnet_groups
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.fresh import free_port, new_id
 from pgdrill.lab.rds.records import Configuration, Instance, Retained, Snapshot
@@ -56,6 +56,7 @@ def create(state: State, region: str, request: Request) -> Result:
     )
     configure.check(state, region, configuration)
     configure.check_new(state, region, identifier)
+    keys.check(state, region, configuration.KmsKeyId)
     instance = new(state, region, identifier, configuration, listing.given_tags(request))
     state.run(_create, instance, password)
     return {"DBInstance": shown(state, instance)}
@@ -157,6 +158,7 @@ def delete(state: State, region: str, request: Request) -> Result:
     snapshot = None
     if final:
         name = listing.identifier(request, "FinalDBSnapshotIdentifier", longest=255)
+        keys.check(state, region, instance.configuration.KmsKeyId)
         snapshot = snapshots.begin(state, instance, name, snapshots.MANUAL, {})
     instance = state.update(instance, status="deleting")
     state.run(_delete, instance, snapshot, request.get("DeleteAutomatedBackups", True))

@@ -7,7 +7,16 @@ one, the tags and the backup retention are the source's. That is AWS's behaviour
 from datetime import datetime
 
 from pgdrill.lab.cluster import Cluster
-from pgdrill.lab.rds import automated_backups, backups, configure, first_reads, instances, listing, wire
+from pgdrill.lab.rds import (
+    automated_backups,
+    backups,
+    configure,
+    first_reads,
+    instances,
+    keys,
+    listing,
+    wire,
+)
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.records import Configuration, Instance, Snapshot
 from pgdrill.lab.rds.state import State
@@ -164,11 +173,5 @@ def _new(state: State, region: str, identifier: str, source: Instance, request: 
         )
     configure.check(state, region, configuration)
     configure.check_new(state, region, identifier)
-    key = source.configuration.KmsKeyId
-    if key and not state.neighbours.key_usable(region, key):
-        raise RdsError(
-            "KMSKeyNotAccessibleFault",
-            f"The specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access"
-            " it.",
-        )
+    keys.check(state, region, source.configuration.KmsKeyId)
     return instances.new(state, region, identifier, configuration, listing.given_tags(request) or source.tags)

@@ -1,6 +1,9 @@
 """Snapshots: each is a real physical base backup in a directory, and copies are copies of it.
 
-The instance is `backing-up` while one is taken. Nothing here is told when one fails, as in AWS.
+The instance is `backing-up` while one is taken. Nothing here is told when one fails, as in AWS. Of an instance whose
+key is not enabled AWS takes none: it stops the instance within minutes, which stays as it is here.
+
+Source: RDS User Guide, "Viewing Amazon RDS DB instance status" (`inaccessible-encryption-credentials-recoverable`).
 """
 
 import logging
@@ -9,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from pgdrill.errors import Broken
-from pgdrill.lab.rds import listing
+from pgdrill.lab.rds import keys, listing
 from pgdrill.lab.rds.events import tell
 from pgdrill.lab.rds.fresh import new_id
 from pgdrill.lab.rds.records import Instance, Snapshot
@@ -62,8 +65,9 @@ def fill(state: State, snapshot: Snapshot) -> bool:
     """Take the base backup of a snapshot that has begun; False when it failed, which no event tells."""
     tell(state, snapshot, "0040" if snapshot.kind == MANUAL else "0090")
     state.delay("snapshot")
-    if doom := state.faults.doom(snapshot.identifier):
-        state.update_snapshot(snapshot, status=doom)
+    doom = state.faults.doom(snapshot.identifier)
+    if doom or not _readable(state, snapshot.source):
+        state.update_snapshot(snapshot, status=doom or "failed")
         return False
     try:
         before = _before(state, snapshot)
@@ -90,6 +94,10 @@ def fill(state: State, snapshot: Snapshot) -> bool:
     return True
 
 
+def _readable(state: State, instance: Instance) -> bool:
+    return keys.usable(state, instance.region, instance.configuration.KmsKeyId)
+
+
 def _before(state: State, snapshot: Snapshot) -> Snapshot | None:
     """Return the last usable snapshot of the same instance, with which a new one shares files."""
     done = [
@@ -113,7 +121,7 @@ def create(state: State, region: str, request: Request) -> Result:
     """CreateDBSnapshot. With tags given, those alone; else the instance's if it says so."""
     identifier = listing.identifier(request, "DBSnapshotIdentifier", longest=255)
     instance = state.instance(region, request["DBInstanceIdentifier"])
-    if instance.status not in USABLE:
+    if instance.status not in USABLE or not _readable(state, instance):
         raise RdsError(
             "InvalidDBInstanceState",
             f"Cannot create a snapshot because the database instance {instance.identifier} is not currently in"
