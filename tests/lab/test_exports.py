@@ -12,12 +12,14 @@ import pytest
 from pgdrill.aws.export_tasks import ExportTask
 from pgdrill.exporting import exported, exports
 from pgdrill.lab.lab import Lab
+from pgdrill.lab.rds.exports import SERVICE, UNDER_WAY
+from pgdrill.lab.rds.fresh import new_id
 from pgdrill.lab.record import Settings
 from pgdrill.model import Verdict
 from tests.lab.exporting import DDL, conclude, export
 from tests.lab.labs import until
 from tests.lab.production import Production, environment
-from tests.lab.rds_api import refused
+from tests.lab.rds_api import ACCOUNT, refused
 
 
 @pytest.fixture(scope="module")
@@ -82,19 +84,66 @@ def test_a_request_that_cannot_be_met_is_refused(
         production.lab.client("rds").start_export_task(**request(production, **changes))
 
 
-def test_a_role_that_rds_may_not_assume_is_refused(production: Production) -> None:
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        },
+def trust(service: str = SERVICE, **more: Any) -> dict[str, Any]:
+    allowed = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return allowed | more
+
+
+def bound(account: str, source: str) -> dict[str, Any]:
+    return {
+        "StringEquals": {"aws:SourceAccount": account},
+        "ArnLike": {"aws:SourceArn": source},
     }
-    iam = production.lab.client("iam")
-    role = iam.create_role(RoleName="no-export", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    with refused("IamRoleMissingPermissions"):
+
+
+SNAPSHOTS = f"arn:aws:rds:ap-southeast-1:{ACCOUNT}:snapshot:*"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [trust("lambda.amazonaws.com")],
+        [trust(Action="sts:TagSession")],
+        [trust(Condition=bound("999999999999", SNAPSHOTS))],
+        [trust(Condition=bound(ACCOUNT, SNAPSHOTS.replace("snapshot", "cluster-snapshot")))],
+        [trust(), trust(Effect="Deny", Condition=bound(ACCOUNT, SNAPSHOTS))],
+    ],
+)
+def test_a_role_that_rds_may_not_take_for_the_snapshot_is_refused(
+    production: Production, statements: list[dict[str, Any]]
+) -> None:
+    role = made(production.lab, *statements)
+    message = f"The IAM role {role} isn't authorized for export.rds.amazonaws.com."
+    with refused("IamRoleMissingPermissions", message):
         production.lab.client("rds").start_export_task(**request(production, IamRoleArn=role))
+
+
+@pytest.mark.usefixtures("task")  # a failed export of the point before it would give that one another name
+def test_a_role_that_rds_may_take_for_the_account_s_snapshots_is_taken(production: Production) -> None:
+    rds = production.lab.client("rds")
+    denied = trust(Effect="Deny", Condition=bound("999999999999", "*"))
+    role = made(production.lab, trust(Condition=bound(ACCOUNT, SNAPSHOTS)), denied)
+    asked = request(production, ExportTaskIdentifier="taken", IamRoleArn=role)
+    assert rds.start_export_task(**asked)["Status"] == "STARTING"
+    described: dict[str, Any] = {}
+
+    def ended() -> bool:
+        described.update(rds.describe_export_tasks(ExportTaskIdentifier="taken")["ExportTasks"][0])
+        return described["Status"] not in UNDER_WAY
+
+    until(ended)
+    assert described["FailureCause"] == (
+        f"The IAM role {role} isn't authorized to call s3:PutObject on the S3 bucket"
+        f" {production.lab.world().archive_bucket}. Review your permissions and retry the export."
+    )
+
+
+def made(lab: Lab, *statements: Any) -> str:
+    """Make a role with a trust policy that may do nothing; return its ARN."""
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam = lab.client("iam")
+    role = iam.create_role(RoleName=new_id("export-"), AssumeRolePolicyDocument=document)
+    return str(role["Role"]["Arn"])
 
 
 def test_five_exports_run_at_a_time_one_of_each_snapshot_until_they_are_cancelled(

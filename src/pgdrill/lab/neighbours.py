@@ -4,14 +4,14 @@ An export is written through the emulator's front door under the export role, so
 enforces policies.
 """
 
-import json
 import secrets
 from typing import Any
 
 from ministack.core.responses import request_scope
-from ministack.services import iam, kms, s3, sts
+from ministack.services import kms, s3, sts
 
 from pgdrill.lab import clients
+from pgdrill.lab.bends import roles
 
 
 class Emulated:
@@ -25,15 +25,9 @@ class Emulated:
         with request_scope(self._account, self._region):
             return s3.bucket_region(bucket)
 
-    def trusts(self, role: str, service: str) -> bool | None:
+    def trusts(self, role: str, service: str, source: str) -> bool | None:
         with request_scope(self._account, self._region):
-            found = iam._roles.get(role.rsplit("/", 1)[-1])  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
-        if not role.startswith(f"arn:aws:iam::{self._account}:role/") or found is None:
-            return None
-        return any(
-            statement.get("Effect") == "Allow" and service in _services(statement)
-            for statement in _listed(json.loads(found["AssumeRolePolicyDocument"])["Statement"])
-        )
+            return roles.trusts(role, service, source)
 
     def key_usable(self, region: str, key: str) -> bool:
         with request_scope(self._account, region):
@@ -53,12 +47,3 @@ class Emulated:
         }
         sts.register_session(f"ASIA{key.upper()[:16]}", session)
         return clients.client("s3", region, f"ASIA{key.upper()[:16]}", secret, token)
-
-
-def _services(statement: Any) -> list[str]:
-    principal = statement.get("Principal", {})
-    return _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

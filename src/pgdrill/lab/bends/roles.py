@@ -6,6 +6,7 @@ Enforces nothing where the lab does not enforce policies. Looks into the emulato
 import hashlib
 import json
 from contextvars import Context
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
@@ -113,8 +114,7 @@ def _client(name: str, region: str, key: str, secret: str, token: str) -> Any:
 def _take(role: str, service: str, source: str) -> tuple[str, str, str]:
     """Return the credentials of a session of a role that is there and trusts the service."""
     account, name = get_account_id(), role.rpartition("/")[2]
-    found = iam._roles.get_scoped(account, None, name)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
-    if found is None or not _trusts(found["AssumeRolePolicyDocument"], role, service, source):
+    if not trusts(role, service, source):
         raise NotAllowed(f"{service} is not authorized to assume role {role}")
     digest = hashlib.sha256(f"{role} {source}".encode()).hexdigest()
     session = name if len(source) > 64 else source.rpartition(":")[2]
@@ -131,8 +131,15 @@ def _take(role: str, service: str, source: str) -> tuple[str, str, str]:
     return key, secret, token
 
 
-def _trusts(document: str, role: str, service: str, source: str) -> bool:
+def trusts(role: str, service: str, source: str) -> bool | None:
+    """Tell whether a role of this account lets a service take it for `source`, an ARN; None where there is no such role.
+
+    Asked in every lab: whom a role trusts is a property of the role, not of who calls.
+    """
     account = get_account_id()
+    found = iam._roles.get_scoped(account, None, role.rpartition("/")[2])  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
+    if found is None or not role.startswith(f"arn:aws:iam::{account}:role/"):
+        return None
     keys = {"aws:sourceaccount": account, "aws:sourcearn": source}
     context = iam_evaluator.EvalContext(
         principal_arn=service,
@@ -145,11 +152,16 @@ def _trusts(document: str, role: str, service: str, source: str) -> bool:
     )
     applying = [
         statement["Effect"]
-        for statement in _listed(json.loads(document)["Statement"])
-        if service in _listed(statement.get("Principal", {}).get("Service", []))
+        for statement in _listed(json.loads(found["AssumeRolePolicyDocument"])["Statement"])
+        if _names(statement.get("Principal"), service)
+        and any(fnmatchcase("sts:assumerole", one.lower()) for one in _listed(statement.get("Action", [])))
         and iam_evaluator._conditions_met(statement.get("Condition", {}), context)  # noqa: SLF001 # as in a request
     ]
     return "Allow" in applying and "Deny" not in applying
+
+
+def _names(principal: Any, service: str) -> bool:
+    return isinstance(principal, dict) and service in _listed(principal.get("Service", []))
 
 
 def _region(arn: str) -> str:

@@ -105,7 +105,7 @@ def _check_target(state: State, region: str, request: Request) -> None:
             f"The S3 bucket {bucket} isn't located in the current AWS Region. Review your S3 bucket name and retry"
             " the export.",
         )
-    trusted = state.neighbours.trusts(role, SERVICE)
+    trusted = state.neighbours.trusts(role, SERVICE, request["SourceArn"])
     if trusted is None:
         raise RdsError("IamRoleNotFound", f"The IAM role {role} can't be found.")
     if not trusted:

@@ -7,8 +7,8 @@ class Neighbours(Protocol):
     def bucket_region(self, bucket: str) -> str | None:
         """Return where a bucket lies; None where there is none of that name."""
 
-    def trusts(self, role: str, service: str) -> bool | None:
-        """Tell whether a role may be assumed by a service's principal; None where there is no such role."""
+    def trusts(self, role: str, service: str, source: str) -> bool | None:
+        """Tell whether a service may take a role for what `source`, an ARN, names; None where there is no such role."""
 
     def key_usable(self, region: str, key: str) -> bool:
         """Tell whether a KMS key, by id, ARN or alias, is there and enabled."""
@@ -23,7 +23,7 @@ class Nobody:
     def bucket_region(self, bucket: str) -> str | None:  # noqa: ARG002 # as the protocol has it
         return None
 
-    def trusts(self, role: str, service: str) -> bool | None:  # noqa: ARG002 # as the protocol has it
+    def trusts(self, role: str, service: str, source: str) -> bool | None:  # noqa: ARG002 # as the protocol has it
         return None
 
     def key_usable(self, region: str, key: str) -> bool:  # noqa: ARG002 # as the protocol has it
