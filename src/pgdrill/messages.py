@@ -32,6 +32,24 @@ class Level(StrEnum):
 
 URGENT = frozenset({Level.ALARM, Level.WARNING})
 
+# What a round says again for as long as it lasts, and the alarm that stands behind it: that one is told once, is muted
+# by rules, and says when it is over. So a function leaves these to it, by their topics; a command says them. What is not
+# deleted fills the quota.
+ALARMED = {
+    "copies late": "copy-waiting",
+    "other cell silent": "other-cell-silent",
+    "inventory not told": "other-cell-silent",
+    "inventory not replicated": "other-cell-silent",
+    "retention shortened": "retention-shortened",
+    "quota exhausted": "quota-near",
+    "point not deleted": "quota-near",
+    "exports not tended": "export-late",
+    "export not started": "export-late",
+    "export late": "export-late",
+    "instance reaped": "reaper-acted",
+    "instance not reaped": "reaper-failed",
+}
+
 
 class Kind(StrEnum):
     """What a message is about, which is the topic that it goes to."""
@@ -82,39 +100,51 @@ class Message(Model):
     ) -> "Message":
         return cls(level=level, kind=kind, topic=topic, text=error.message, hint=error.hint)
 
+    def noted(self) -> "Message":
+        return self.model_copy(update={"level": Level.NOTE})
+
 
 class Reply(Model):
     metrics: tuple[Metric, ...] = ()
     events: tuple[Event, ...] = ()
     messages: tuple[Message, ...] = ()
 
+    def beside_alarms(self) -> "Reply":
+        """Return it as a function tells it: what an alarm stands behind is a note."""
+        messages = tuple(one.noted() if one.topic in ALARMED else one for one in self.messages)
+        return self.model_copy(update={"messages": messages})
+
     def within(self, most: int) -> "Reply":
         """Return what of it fits into that many bytes of JSON, the most urgent first, and say how much does not.
 
+        Notes go first, and without a word: they are for the log, which has them.
         Metrics come before all: an alarm whose metric is missing speaks of something else.
         """
         parts: list[Metric | Event | Message] = [
             *self.metrics,
             *(message for message in self.messages if message.level in URGENT),
             *self.events,
-            *(message for message in self.messages if message.level not in URGENT),
+            *(message for message in self.messages if message.level is Level.REPORT),
+            *(message for message in self.messages if message.level is Level.NOTE),
         ]
         room = most - _CUT_BYTES
         sizes = accumulate(len(part.model_dump_json().encode()) + 1 for part in parts)
         fits = [part for part, size in zip(parts, sizes, strict=True) if size <= room]
         if len(fits) == len(parts):
             return self
+        passed_on = Reply(
+            metrics=tuple(part for part in fits if isinstance(part, Metric)),
+            events=tuple(part for part in fits if isinstance(part, Event)),
+            messages=tuple(part for part in fits if isinstance(part, Message)),
+        )
         cut = Message(
             level=Level.WARNING,
             topic="reply cut",
             text=f"{len(parts) - len(fits)} of {len(parts)} metrics, messages and events were too many to be passed on",
             hint="all of them stand in the log of the function",
         )
-        return Reply(
-            metrics=tuple(part for part in fits if isinstance(part, Metric)),
-            events=tuple(part for part in fits if isinstance(part, Event)),
-            messages=(*(part for part in fits if isinstance(part, Message)), cut),
-        )
+        notes = sum(message.level is Level.NOTE for message in self.messages)
+        return passed_on if len(fits) >= len(parts) - notes else passed_on + Reply(messages=(cut,))
 
     def __add__(self, other: "Reply") -> "Reply":
         return Reply(

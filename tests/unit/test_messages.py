@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pgdrill.messages import Event, Level, Message, Metric, Reply
+from pgdrill.messages import ALARMED, Event, Level, Message, Metric, Reply
 
 METRIC = Metric(name="CopyAge", value=7.5, unit="Seconds", dimensions={"Database": "x" * 25})
 
@@ -44,6 +44,23 @@ def test_what_does_not_fit_is_counted_and_the_most_urgent_stays() -> None:
         "hint": "all of them stand in the log of the function",
         "attributes": {},
     }
+
+
+def test_notes_that_do_not_fit_are_left_to_the_log() -> None:
+    urgent = message(Level.ALARM)
+    notes = tuple(message(Level.NOTE, number) for number in range(60))
+    passed_on = Reply(messages=(*notes, urgent)).within(4096)
+    assert passed_on.messages[0] == urgent
+    assert 0 < len(passed_on.messages) - 1 < 60
+    assert {one.topic for one in passed_on.messages} == {"t"}
+
+
+@pytest.mark.parametrize("topic", sorted(ALARMED))
+def test_what_an_alarm_stands_behind_is_a_note_and_all_else_stays(topic: str) -> None:
+    behind, other = message(Level.ALARM).model_copy(update={"topic": topic}), message(Level.ALARM)
+    told = Reply(metrics=(METRIC,), events=(event(),), messages=(behind, other)).beside_alarms()
+    noted = behind.model_copy(update={"level": Level.NOTE})
+    assert told == Reply(metrics=(METRIC,), events=(event(),), messages=(noted, other))
 
 
 @pytest.mark.parametrize("attributes", [{"a b": "c"}, {"verdict": ""}, {f"a{n}": n for n in range(9)}])

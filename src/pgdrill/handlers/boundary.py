@@ -126,7 +126,7 @@ def _seconds(context: Context) -> float:
 
 def _encoded(answer: Answer) -> dict[str, JSON]:
     """Log all that is to be told, and send on as much of it as a state machine may carry besides the rest."""
-    told = answer.reply if answer.reply != Reply() else None
+    told = answer.reply.beside_alarms() if answer.reply and answer.reply != Reply() else None
     answer = answer.model_copy(update={"reply": None})
     if told is not None:
         log.info("told", extra={"reply": told.model_dump(mode="json")})
