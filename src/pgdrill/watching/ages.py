@@ -76,7 +76,8 @@ def _ledger(seen: Sighting, watched: Watched, _: Plan, database: DatabasePlan) -
     beat = seen.own.ledger.get(database.name)
     last = max(beat.done_at, watched.since) if beat else watched.since
     yield "LedgerAge", _age(seen, last), "Seconds"
-    yield "LedgerForks", watched.forks, "Count"
+    if watched.forks is not None:
+        yield "LedgerForks", watched.forks, "Count"
 
 
 def _exports(seen: Sighting, watched: Watched, plan: Plan, _: DatabasePlan) -> Measured:
@@ -89,11 +90,14 @@ def _exports(seen: Sighting, watched: Watched, plan: Plan, _: DatabasePlan) -> M
 
 
 def _drills(seen: Sighting, watched: Watched, _: Plan, __: DatabasePlan) -> Measured:
+    if not watched.drilled:
+        return
+    if watched.skipped is not None:
+        yield "DrillsSkippedInTurn", watched.skipped, "Count"
     yield "DrillAge", _age(seen, max(watched.passed_at or watched.since, watched.since)), "Seconds"
     verdict = watched.ended.verdict if watched.ended else Verdict.NOT_ASKED
     yield "PointsFailed", watched.failed, "Count"
     yield "LastDrillInconclusive", verdict is Verdict.INCONCLUSIVE, "Count"
-    yield "DrillsSkippedInTurn", watched.skipped, "Count"
     running = watched.running
     yield "DrillRunning", _age(seen, running.started_at) if running else 0, "Seconds"
     waiting = running.requested_at if running and not running.queried_at else None

@@ -116,28 +116,34 @@ class _Found(NamedTuple):
     watched: Watched
 
 
+class Unseen(list[str]):
+    """What nobody answered, or nobody can read."""
+
+    def but(self, what: str, ask: Callable[[], T]) -> T | None:
+        """Return what `ask` does, None once it is named here why it does not."""
+        try:
+            return ask()
+        except DrillError as error:
+            self.append(f"{what}: {error.message}")
+            return None
+
+
 def look(cell: Cell, own: Inventory, instances: Sequence[Instance], asked: Asked, now: datetime) -> Sighting:
     """Return what there is to see, once `own` and `instances` were gathered; keep what the next look need not ask.
 
     Raises:
         Broken: what is kept from look to look cannot be read.
     """
-    plan, unseen = cell.plan, [*asked.unseen]
+    plan, unseen = cell.plan, Unseen(asked.unseen)
     memory = _remembered(cell, now)
+    seen = unseen.but
 
-    def seen(what: str, ask: Callable[[], T]) -> T | None:
-        try:
-            return ask()
-        except DrillError as error:
-            unseen.append(f"{what}: {error.message}")
-            return None
-
-    def found(database: DatabasePlan) -> _Found | None:
+    def found(database: DatabasePlan) -> _Found:
         known = memory.databases.get(database.name) or Known(since=now)
-        return seen(f"database {database.name}", partial(_database, cell, database, instances, known, now))
+        return _database(cell, database, instances, known, unseen, now=now)
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        all_found = [one for one in pool.map(found, plan.databases) if one]
+        all_found = list(pool.map(found, plan.databases))
     canary = seen("the canary", partial(_canary, cell))
     keys = [seen(f"key {key}", partial(_unusable, cell, key)) for key in _keys(cell, instances)]
     learned = memory.model_copy(
@@ -180,11 +186,20 @@ def _remembered(cell: Cell, now: datetime) -> Memory:
 
 
 def _database(
-    cell: Cell, database: DatabasePlan, instances: Iterable[Instance], known: Known, now: datetime
+    cell: Cell,
+    database: DatabasePlan,
+    instances: Iterable[Instance],
+    known: Known,
+    unseen: Unseen,
+    *,
+    now: datetime,
 ) -> _Found:
+    """Look at one database; what of it cannot be seen hides nothing else of it."""
+    seen = partial(unseen.but, f"database {database.name}")
     primary = cell.place == cell.plan.primary
     held = {lease.drill for instance in instances if (lease := lease_of(instance))}
-    known, running = drilled(cell, database.name, held, known, now)
+    drills = seen(lambda: drilled(cell, database.name, held, known, unseen, now=now))
+    known, running = drills or (known, None)
     here = [one for one in instances if primary and one.id == database.instance]
     beating = primary and database.ledger == "on"
     exporting = primary and cell.plan.exports.schedule != "off"
@@ -198,9 +213,10 @@ def _database(
             ended=known.ended,
             failed=len(known.failed),
             running=running,
-            skipped=schedule.skips(cell.store, database.name, known.ran_at or known.since),
-            forks=_forks(cell, database.name, now) if beating else 0,
-            archived=_archived(cell, database) if exporting else None,
+            drilled=drills is not None,
+            skipped=seen(lambda: schedule.skips(cell.store, database.name, known.ran_at or known.since)),
+            forks=seen(lambda: _forks(cell, database.name, now)) if beating else None,
+            archived=seen(lambda: _archived(cell, database)) if exporting else None,
         ),
     )
 
@@ -209,16 +225,17 @@ def _database(
 
 
 def drilled(
-    cell: Cell, database: str, held: Iterable[str], known: Known, now: datetime
+    cell: Cell, database: str, held: Iterable[str], known: Known, unseen: Unseen, *, now: datetime
 ) -> tuple[Known, Running | None]:
     """Return what is known of a database's drills in this cell, and the one that is not over.
 
     `held` are the drills that have an instance. One that has none any more when its lease is over has died, and did
-    not prove anything; one that was never given an instance found the place taken, and says nothing.
+    not prove anything; one that was never given an instance found the place taken, and says nothing. One that cannot
+    be read is unseen, until one after it is settled.
     """
     prefix, running = f"drills/{database}/", None
     settled = True
-    for drill in _since(cell, prefix, known.settled):
+    for drill in _since(cell, prefix, known.settled, unseen):
         changes: dict[str, object] = {}
         point = drill.point
         expired = drill.started_at + cell.plan.drill.lease < now
@@ -245,18 +262,18 @@ def drilled(
     return known, running
 
 
-def _since(cell: Cell, prefix: str, settled: str) -> Iterable[_Drill]:
+def _since(cell: Cell, prefix: str, settled: str, unseen: Unseen) -> Iterable[_Drill]:
     """Yield the drills of both regions after one, oldest first; their ids begin with the time."""
     # What lies below a drill comes before `~`.
     for key in cell.store.keys(prefix, f"{prefix}{settled}/~" if settled else ""):
         body = cell.store.get(key) if key.endswith("/drill.json") else None
         if body is not None:
             try:
-                yield _Drill.model_validate_json(body)
-            except ValidationError as error:
-                raise Broken(
-                    f"{key!r} cannot be read", hint="another pgdrill wrote it; its drill is not watched"
-                ) from error
+                drill = _Drill.model_validate_json(body)
+            except ValidationError:
+                unseen.append(f"drill {key!r} cannot be read: another pgdrill wrote it")
+            else:
+                yield drill
 
 
 # The rest ---------------------------------------------------------------------------------------------------
@@ -265,13 +282,21 @@ def _since(cell: Cell, prefix: str, settled: str) -> Iterable[_Drill]:
 def _forks(cell: Cell, database: str, now: datetime) -> int:
     """Count how often numbers of the ledger were beaten again, as far back as it is shown."""
     since = now - FORKS_SHOW_FOR
-    befell = beats.incidents(ledger.witness(cell.store, database, since), now)
+    try:
+        witnessed = ledger.witness(cell.store, database, since)
+    except ValueError as error:
+        raise Broken(str(error), hint="see who put it there, and delete it") from error
+    befell = beats.incidents(witnessed, now)
     again = {beats.Kind.FORK, beats.Kind.ANEW}
     return sum(incident.kind in again and incident.until >= since for incident in befell)
 
 
 def _archived(cell: Cell, database: DatabasePlan) -> Archived:
-    newest = exports.newest(cell, database)
+    try:
+        newest = exports.newest(cell, database)
+    except ValidationError as error:
+        what = f"what is known of the exports of {database.name!r} cannot be read"
+        raise Broken(what, hint="bring back its last version in the bucket") from error
     return Archived(passed_of=newest.passed_of, missing=newest.missing) if newest else Archived()
 
 

@@ -40,9 +40,9 @@ class Watched(Model):
     """One database, as this cell sees it. `since` is when the watch of this cell first looked at it.
 
     `instance` is None where there is none; the cell that copies has none anyway. `passed_at` is when the newest passed
-    drill here began; `failed` counts the
-    kinds of point of which one failed and none as new has passed since, `skipped` how many due since the last that ran were skipped. `forks` counts the times that
-    numbers of the ledger were beaten again. `archived` is None where nothing is exported.
+    drill here began; `failed` counts the kinds of point of which one failed and none as new has passed since, `skipped`
+    how many due since the last that ran were skipped. `forks` counts the times that numbers of the ledger were beaten
+    again. Nothing is said of drills unless they were `drilled`, to be seen; None is what was not seen or is not there.
     """
 
     database: str
@@ -52,8 +52,9 @@ class Watched(Model):
     ended: Ended | None = None
     failed: int = 0
     running: Running | None = None
-    skipped: int = 0
-    forks: int = 0
+    drilled: bool = True
+    skipped: int | None = 0
+    forks: int | None = 0
     archived: Archived | None = None
 
 

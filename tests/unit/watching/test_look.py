@@ -20,6 +20,7 @@ from pgdrill.exporting.conclusion import Conclusion
 from pgdrill.model import Beat, Damage, Finding, Lease, Verdict
 from pgdrill.plan import Plan
 from pgdrill.points.inventory import Inventory
+from pgdrill.watching.ages import measure
 from pgdrill.watching.look import Asked, look
 from pgdrill.watching.sighting import Archived, Ended, Running, Sighting, Watched
 from tests.unit import cells
@@ -300,7 +301,7 @@ def test_numbers_of_the_ledger_that_were_beaten_again_are_shown_for_a_day() -> N
     beat(store, 6, NOW - 50 * MINUTE, "b")
     assert one(cell(store)).forks == 1
     assert one(cell(store), NOW + DAY).forks == 0
-    assert one(cell(store, dr=True)).forks == 0
+    assert one(cell(store, dr=True)).forks is None
 
 
 def concluded(store: Memory, point: str, verdict: Verdict, missing: int = 0) -> None:
@@ -374,14 +375,50 @@ def test_what_the_state_machine_asked_is_taken_over() -> None:
     assert seen.unseen == {"the schedules"}
 
 
-def test_a_database_that_cannot_be_looked_at_hides_nothing_else() -> None:
+@pytest.mark.parametrize(
+    ("mute", "hidden"),
+    [
+        ("drills/shop/", {"DrillAge", "PointsFailed", "LastDrillInconclusive", "DrillsSkippedInTurn"}),
+        ("skipped/shop/", {"DrillsSkippedInTurn"}),
+        ("witness/shop/", {"LedgerForks"}),
+    ],
+)
+def test_what_of_a_database_cannot_be_seen_hides_nothing_else(mute: str, hidden: set[str]) -> None:
     more = Plan.model_validate(SMALL | {"database": [*SMALL["database"], SECOND]})
-    looked(cell(store := Counted("drills/shop/"), more))
+    well = told(looked(cell(Counted(), more)), more)
+    looked(cell(store := Counted(mute), more))
     store.objects[f"canary/{HOME}.json"] = json.dumps({"due_at": NOW.isoformat()}).encode()
     seen = looked(cell(store, more))
-    assert [watched.database for watched in seen.databases] == ["crm"]
-    assert seen.unseen == {"database shop: cannot list 'drills/shop/'"}
+    missing = hidden | ({"DrillRunning", "RecoveryRunning"} if "DrillAge" in hidden else set())
+    assert well - told(seen, more) == {(name, "shop") for name in missing}
+    assert seen.unseen == {f"database shop: cannot list {mute!r}"}
     assert seen.canary_at == NOW
+
+
+def told(seen: Sighting, plan_: Plan) -> set[tuple[str, str]]:
+    return {(metric.name, metric.dimensions.get("Database", "")) for metric in measure(seen, plan_)}
+
+
+def test_what_was_learnt_of_drills_outlives_a_look_that_saw_none() -> None:
+    keep(store := Counted(), drill(NOW - DAY))
+    assert one(cell(store)).passed_at == NOW - DAY
+    store._mute = "drills/"
+    assert not one(cell(store)).drilled
+    store._mute = "nothing"
+    assert one(cell(store)).passed_at == NOW - DAY
+
+
+@pytest.mark.parametrize(
+    ("key", "unseen"),
+    [
+        ("exports/_newest/shop.json", "what is known of the exports of 'shop' cannot be read"),
+        ("witness/shop/2026/11/22/x", "'witness/shop/2026/11/22/x' is not a key of the witness"),
+    ],
+)
+def test_what_another_left_there_is_unseen(key: str, unseen: str) -> None:
+    store = Memory()
+    store.put(key, b"[]")
+    assert looked(cell(store)).unseen == {f"database shop: {unseen}"}
 
 
 @pytest.mark.parametrize("body", [b"", b"{}"])
@@ -393,7 +430,16 @@ def test_a_canary_that_cannot_be_read_is_unseen(body: bytes) -> None:
     assert seen.unseen == {f"the canary: 'canary/{HOME}.json' cannot be read"}
 
 
-def test_a_drill_s_state_that_cannot_be_read_is_unseen() -> None:
-    store = Memory()
-    store.put("drills/shop/d/drill.json", b"{}")
-    assert looked(cell(store)).unseen == {"database shop: 'drills/shop/d/drill.json' cannot be read"}
+def test_a_drill_that_cannot_be_read_is_unseen_and_hides_no_other() -> None:
+    broken = f"{NOW - 2 * DAY:%Y%m%dt%H%M%S}000z-shop"
+    keep(store := Memory(), drill(NOW - 3 * DAY), drill(NOW - HOUR, verdict="failed"))
+    store.put(f"drills/shop/{broken}/drill.json", b"{}")
+    seen = looked(cell(store))
+    (watched,) = seen.databases
+    assert (watched.passed_at, watched.failed) == (NOW - 3 * DAY, 1)
+    assert seen.unseen == {
+        f"drill 'drills/shop/{broken}/drill.json' cannot be read: another pgdrill wrote it"
+    }
+    assert looked(cell(store), NOW + MINUTE).unseen == seen.unseen
+    assert looked(cell(store), NOW + 6 * HOUR).unseen == seen.unseen
+    assert looked(cell(store), NOW + 7 * HOUR).unseen == set()
