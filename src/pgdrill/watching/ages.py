@@ -61,9 +61,7 @@ def _newest(points: Iterable[Snapshot]) -> dict[str, datetime]:
 Measured = Iterator[tuple[str, float, Unit]]
 
 
-def _backups(seen: Sighting, watched: Watched, _: Plan, database: DatabasePlan) -> Measured:
-    if f"instance {database.instance}" in seen.unseen:
-        return
+def _backups(seen: Sighting, watched: Watched, _: Plan, __: DatabasePlan) -> Measured:
     instance = watched.instance
     yield "RetentionDays", instance.retention_days if instance else 0, "Count"
     restorable = instance.restorable_to if instance else None

@@ -81,13 +81,6 @@ def test_an_instance_that_is_gone_has_no_backups() -> None:
     assert found["RestorableAge"] == (NOON - FIRST).total_seconds()
 
 
-def test_an_instance_that_nobody_told_of_is_not_called_gone() -> None:
-    unseen = seen().model_copy(update={"unseen": frozenset({"instance shop-production"})})
-    found = values(unseen)
-    assert found["Unseen"] == 1
-    assert not {"RetentionDays", "RestorableAge"} & set(found)
-
-
 def test_a_drill_is_told_of_while_it_runs() -> None:
     requested = NOON - HOUR
     running = Running(drill="d", started_at=requested - MINUTE, requested_at=requested)
