@@ -41,6 +41,7 @@ DOCUMENT = "docs/alerting.md"
 WARM_UP = timedelta(minutes=15)
 # Source: CloudWatch API reference, PutMetricAlarm, AlarmDescription.
 LONGEST_DESCRIPTION = 1024
+UNMEASURED = "Or: nothing was measured, and of all this nobody knows: see watch-silent first, then unseen."
 # For documents, which are of no account.
 ACCOUNT = "ACCOUNT"
 
@@ -171,6 +172,11 @@ class Alarm:
         """Tell whether the watch publishes what it looks at, every five minutes."""
         return self.namespace == NAMESPACE
 
+    @property
+    def follows(self) -> bool:
+        """Tell whether it speaks as well when nothing is measured, after the one that fills its gaps."""
+        return self.missing == "breaching" and self.fill is None
+
     def length(self, plan: Watchable) -> timedelta:
         return self.period or plan.notify.period
 
@@ -217,6 +223,7 @@ class Alarm:
             f"Since: {text.since}",
             f"Means: {text.means}",
             f"Do: {text.do}",
+            *([UNMEASURED] if self.follows else []),
             f"Read: {DOCUMENT}#{self.name}",
         )
         return "\n".join(lines).format(**words)

@@ -233,7 +233,7 @@ TEXTS = {
     "watch-silent": Text(
         "{region}: the watch does not report.",
         "two rounds of five minutes",
-        "nothing here is looked at any more; every other alarm will follow.",
+        "nothing here is looked at any more; every alarm on what it measures follows, and says nothing new.",
         "see the last executions of the machine watch; if there are none, its schedule.",
     ),
 }

@@ -32,21 +32,29 @@ The fifteen minutes count from when a thing is due by the plan, or first visibly
 *As tried* is how long it took at most until the alarm stood, when its cause was made to happen in a deployment that was well otherwise, with the watch looking at {len(PHASES)} different moments, under CloudWatch's rules as the lab has them (`tests/unit/watching/test_alarms.py`); delivery comes on top.
 No other alarm spoke than those named, and in a month in which all is well none does.
 
-Each was also *caused* in the deployed system in a lab, as its section says, and the notification was awaited in the inbox: of that alarm, at that topic, within that time, and of no other (`tests/integration/test_alarms.py`).
+Each was also *caused* in the deployed system in a lab, as its section says, and the notification was awaited in the inbox: of that alarm, at that topic, within that time, and of no other but those named there; where the watch itself was silent, nobody asked what else spoke (`tests/integration/test_alarms.py`).
 The same sums, reckoned from what AWS answers of the deployed alarms, schedules, state machines and functions, are held against *at most* (`tests/integration/test_latency.py`), in the lab or in an account.
 
 Missing data breach.
 CloudWatch looks further back than an alarm's own periods before it takes data for missing, a quarter of an hour with periods of five minutes, so `watch-silent` fills its gaps with an expression and speaks first; the others follow.
+So when the watch of a cell stops, what tells of it is one letter of `watch-silent`, and after it one of each alarm that looks at what the watch publishes: {{followers}} with one database in the primary cell, {{each}} more for each other one.
+They say what they would say of a bad value, and at the end that it may be none; see `watch-silent` first.
 After a deployment an alarm waits for its first data, {duration(alarms.WARM_UP.total_seconds())} at most.
 """
 
 
 def document() -> str:
     points, period = PLAN.notify.datapoints, PLAN.notify.period
+    following = [alarm for alarm, _ in alarms.of_cell(PLAN, HOME, {}, ()) if alarm.follows]
     rows = [_row(alarm) for alarm in ALARMS]
     return "\n".join(
         [
-            HEAD.format(points=points, period=duration(period.total_seconds())),
+            HEAD.format(
+                points=points,
+                period=duration(period.total_seconds()),
+                followers=len(following),
+                each=sum(alarm.scope is Scope.DATABASE for alarm in following),
+            ),
             "| alarm | of | speaks when | counts from | at most | as tried |",
             "|---|---|---|---|---|---|",
             *rows,
@@ -100,8 +108,10 @@ def _section(alarm: Alarm) -> Iterator[str]:
             yield from (f"  {sentence}" for sentence in more)
     steps = ", ".join(f"{step} {_minutes(takes)}" for step, takes in alarm.steps(PLAN).items())
     yield f"- **Told**: {steps}."
-    causes = [cause for chapter in CHAPTERS for cause in chapter.causes if cause.alarm == alarm.name]
-    yield from (f"- **Caused**: {_caused(cause)}." for cause in causes)
+    for chapter in CHAPTERS:
+        also = "".join(f"; `{name}` in {cell} spoke as well" for cell, name in sorted(chapter.also))
+        causes = [cause for cause in chapter.causes if cause.alarm == alarm.name]
+        yield from (f"- **Caused**: {_caused(cause)}{also}." for cause in causes)
     yield ""
 
 

@@ -12,14 +12,22 @@ from pgdrill.handlers.choose import ChooseRequest
 from pgdrill.plan import Copies, Notify
 from pgdrill.watching import alarms
 from pgdrill.watching.ages import measure
-from pgdrill.watching.alarms import ALARMS, BY_NAME, DOCUMENT, LONGEST_DESCRIPTION, TOLD_WITHIN, Subject
+from pgdrill.watching.alarms import (
+    ALARMS,
+    BY_NAME,
+    DOCUMENT,
+    LONGEST_DESCRIPTION,
+    TOLD_WITHIN,
+    UNMEASURED,
+    Subject,
+)
 from tests.docs.test_commands import _unknown as absent
 from tests.unit.plans import plan
 from tests.unit.snapshots import AWAY, HOME
 from tests.unit.watching import alerting
 from tests.unit.watching.cases import CASES, PHASES, Case, X, fires
-from tests.unit.watching.watchman import FUNCTIONS, MACHINES, watch
-from tests.unit.watching.world import MINUTE, PLAN, look
+from tests.unit.watching.watchman import FUNCTIONS, MACHINES, Watchman, watch
+from tests.unit.watching.world import HOUR, MINUTE, PLAN, look
 
 
 @pytest.mark.parametrize("datapoints", [1, 2])
@@ -32,6 +40,24 @@ def test_an_alarm_fires_on_its_cause_in_time_and_no_other_does(
     fired, after = fires(case, phase, asked)
     assert set(fired) == {case.alarm} | case.also
     assert timedelta(0) <= after <= BY_NAME[case.alarm].told_after(asked) - MINUTE
+
+
+@pytest.mark.parametrize("region", [HOME, AWAY])
+def test_when_the_watch_stops_its_alarm_speaks_first_and_all_that_follow_say_that_it_may_be_so(
+    region: str,
+) -> None:
+    man = Watchman(PLAN, region, X - HOUR)
+    for minutes in range(-60, 60):
+        now = X + minutes * MINUTE
+        if minutes < 0 and minutes % 5 == 0:
+            man.look(look(region, now))
+        man.evaluate(now + MINUTE)
+    silent = {alarm.name for alarm, _ in everything(region) if alarm.missing == "breaching"}
+    assert {name.partition("/")[0] for name in man.fired} == silent
+    assert min(man.fired, key=lambda name: man.fired[name]) == "watch-silent"
+    assert all(man.fired[name] > man.fired["watch-silent"] for name in man.fired if name != "watch-silent")
+    told = {alarm.name for alarm, subject in everything(region) if UNMEASURED in alarm.description(subject)}
+    assert told == silent - {"watch-silent"}
 
 
 def test_every_alarm_has_a_case() -> None:
@@ -60,7 +86,8 @@ def everything(region: str) -> list[tuple[alarms.Alarm, Subject]]:
 def test_every_description_tells_a_woken_person_what_to_do_where(region: str) -> None:
     for alarm, subject in everything(region):
         lines = alarm.description(subject).splitlines()
-        assert [line.partition(":")[0] for line in lines[1:]] == ["Since", "Means", "Do", "Read"]
+        follows = ["Or"] if alarm.missing == "breaching" and alarm.name != "watch-silent" else []
+        assert [line.partition(":")[0] for line in lines[1:]] == ["Since", "Means", "Do", *follows, "Read"]
         assert lines[0].startswith(subject.name or region) or region in lines[0]
         assert lines[-1] == f"Read: {DOCUMENT}#{alarm.name}"
         text = "\n".join(lines)
