@@ -1,6 +1,7 @@
 """The databases: made here, or found and never touched. And the groups that any instance of a network is made with."""
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -15,7 +16,8 @@ from settings import Settings
 from tagging import tags
 from windows import windows
 
-ENGINE, VERSION, FAMILY = "postgres", "15", "postgres15"
+ENGINE, VERSION = "postgres", "15"
+OLDEST = 15
 LOG_DAYS = 90
 # Static parameters take effect at a reboot; said so, or every preview would want to change them.
 # Source: RDS User Guide, "Requiring an SSL connection to a PostgreSQL DB instance".
@@ -33,8 +35,13 @@ LOGGED: list[Any] = [
 ]
 
 
+def family(version: str) -> str:
+    """Return the family of parameter groups that a version of PostgreSQL starts with."""
+    return f"{ENGINE}{version.partition('.')[0]}"
+
+
 class Groups(pulumi.ComponentResource):
-    """A DB subnet group and a DB parameter group, both of the network's name."""
+    """A DB subnet group and a DB parameter group of a family, both of the network's name."""
 
     subnet_group: pulumi.Output[str]
     parameter_group: pulumi.Output[str]
@@ -46,6 +53,7 @@ class Groups(pulumi.ComponentResource):
         names: Names,
         purpose: str,
         subnets: list[pulumi.Output[str]],
+        family: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgdrill:ground:Groups", name, None, opts)
@@ -61,7 +69,7 @@ class Groups(pulumi.ComponentResource):
         self.parameter_group = aws.rds.ParameterGroup(
             name,
             description=f"instances of the {purpose} network: TLS alone, no scheduled jobs",
-            family=FAMILY,
+            family=family,
             parameters=[FORCE_TLS, LIBRARIES, *LOGGED],
             **common,
         ).name
@@ -150,12 +158,12 @@ class Adopted:
             db_instance_identifier=database.instance, region=names.region
         ).apply(partial(_usable, database.port))
         self.arn: pulumi.Output[str] = found.db_instance_arn
-        self.key: pulumi.Output[str] = found.kms_key_id
+        self.key: pulumi.Output[str] = aws.kms.get_key_output(
+            key_id=found.kms_key_id, region=names.region
+        ).apply(partial(_own_key, database.instance))
         self.host: pulumi.Output[str] = found.address
         self.port: pulumi.Output[int] = found.port
-        self.subnet_group: pulumi.Output[str] = found.db_subnet_group
-        self.security_groups: pulumi.Output[list[str]] = found.vpc_security_groups
-        self.parameter_group: pulumi.Output[str] = found.db_parameter_groups.apply(lambda groups: groups[0])
+        self.traits: pulumi.Output[dict[str, Any]] = found.apply(_traits)
 
 
 def _usable(port: int, found: aws.rds.GetInstanceResult) -> aws.rds.GetInstanceResult:
@@ -164,6 +172,11 @@ def _usable(port: int, found: aws.rds.GetInstanceResult) -> aws.rds.GetInstanceR
         raise NotRunnable(
             f"instance {name!r} runs {found.engine}", hint="adopt an instance of RDS for PostgreSQL"
         )
+    if int(found.engine_version.partition(".")[0]) < OLDEST:
+        raise NotRunnable(
+            f"instance {name!r} runs PostgreSQL {found.engine_version}",
+            hint=f"upgrade it: checks ask what PostgreSQL {OLDEST} and later answer",
+        )
     if found.port != port:
         # The groups of functions and of restored instances open the port that the settings say.
         raise NotRunnable(
@@ -171,12 +184,53 @@ def _usable(port: int, found: aws.rds.GetInstanceResult) -> aws.rds.GetInstanceR
             hint=f"write port: {found.port} with the database",
         )
     if not found.storage_encrypted:
-        raise NotRunnable(
-            f"the storage of instance {name!r} is not encrypted",
-            hint="its snapshots cannot be copied under a key of the DR region: restore it from a snapshot that was"
-            " copied with a key, and adopt that instance",
-        )
+        raise NotRunnable(f"the storage of instance {name!r} is not encrypted", hint=_ENCRYPT)
     return found
+
+
+_ENCRYPT = (
+    "its snapshots cannot be copied under a key of the DR region: restore it from a snapshot that was copied with a key"
+    " of your own, and adopt that instance"
+)
+
+
+def _own_key(name: str, key: aws.kms.GetKeyResult) -> str:
+    if key.key_manager == "AWS":
+        raise NotRunnable(f"instance {name!r} is encrypted with AWS's own key {key.arn}", hint=_ENCRYPT)
+    return key.arn
+
+
+def _traits(found: aws.rds.GetInstanceResult) -> dict[str, Any]:
+    """Return what a recovery, and the groups of drills, take from a database, in the words of an error."""
+    return {
+        "name": found.db_instance_identifier,
+        "subnet group": found.db_subnet_group,
+        "security groups": sorted(found.vpc_security_groups),
+        "parameter group": found.db_parameter_groups[0],
+        "family": family(found.engine_version),
+    }
+
+
+def in_common(adopted: Iterable[Adopted]) -> pulumi.Output[dict[str, Any]]:
+    """Return the traits of all of them; that they differ is an error of the preview."""
+    return pulumi.Output.all(*(one.traits for one in adopted)).apply(_alike)
+
+
+def _alike(all_traits: list[dict[str, Any]]) -> dict[str, Any]:
+    first, *others = all_traits
+    for other in others:
+        for trait in first.keys() - {"name"}:
+            if other[trait] != first[trait]:
+                raise NotRunnable(
+                    f"instance {other['name']!r} has {trait} {_told(other[trait])}, and {first['name']!r} has"
+                    f" {_told(first[trait])}",
+                    hint="a deployment recovers and drills in one place: deploy them under suffixes of their own",
+                )
+    return first
+
+
+def _told(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
 
 
 def _master(database: DatabasePlan, names: Names) -> dict[str, Any]:

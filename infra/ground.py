@@ -12,7 +12,7 @@ import pulumi_aws as aws
 
 import endpoints
 from buckets import Buckets
-from database import Adopted, Created, Groups
+from database import VERSION, Adopted, Created, Groups, family, in_common
 from keys import Keys
 from naming import Names
 from network import FlowLogRole, Network
@@ -33,8 +33,16 @@ class Production:
     """the security group that `beat` and `seal` join"""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was adopted, by the databases' names, and the traits that all of it has."""
+
+    databases: dict[str, Adopted]
+    traits: pulumi.Output[dict[str, Any]]
+
+
 class Ground(pulumi.ComponentResource):
-    """One region's. `cell` is `primary` or `dr`."""
+    """One region's. `cell` is `primary` or `dr`; `found` is what was adopted, if anything."""
 
     cell: str
     names: Names
@@ -53,9 +61,11 @@ class Ground(pulumi.ComponentResource):
         cell: str,
         names: Names,
         primary: Names,
+        found: Found | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pgdrill:ground:Ground", name, None, opts)
+        self._family = found.traits["family"] if found else family(VERSION)
         self.cell, self.names, self._settings, self._name = cell, names, settings, name
         self._primary = primary
         self._inside = pulumi.ResourceOptions(parent=self)
@@ -66,7 +76,7 @@ class Ground(pulumi.ComponentResource):
         self._drill_endpoints()
         drill_groups = self._groups("drill", self.drill)
         self.databases = {}
-        recovery = self._adopt() if cell == "primary" and settings.primary.network else self._own()
+        recovery = self._adopt(found) if found and cell == "primary" else self._own()
         self.placed = self._placed(drill_groups, recovery)
         self.register_outputs({})
 
@@ -84,7 +94,13 @@ class Ground(pulumi.ComponentResource):
 
     def _groups(self, purpose: str, network: Network) -> Groups:
         return Groups(
-            f"{self._name}-{purpose}", self._settings, self.names, purpose, network.subnets, opts=self._inside
+            f"{self._name}-{purpose}",
+            self._settings,
+            self.names,
+            purpose,
+            network.subnets,
+            self._family,
+            opts=self._inside,
         )
 
     def _drill_endpoints(self) -> None:
@@ -141,8 +157,8 @@ class Ground(pulumi.ComponentResource):
             "parameter_group": groups.parameter_group,
         }
 
-    def _adopt(self) -> dict[str, Any]:
-        """Look at the databases that are there; return the place of the first."""
+    def _adopt(self, found: Found) -> dict[str, Any]:
+        """Return the place of what was found."""
         network = self._settings.primary.network
         if network is None:
             raise ValueError("nothing to adopt")
@@ -151,13 +167,11 @@ class Ground(pulumi.ComponentResource):
             [pulumi.Output.from_input(subnet) for subnet in network.subnets],
             pulumi.Output.from_input(network.security_group),
         )
-        found = {one.name: Adopted(one, self.names) for one in self._settings.databases}
-        self.databases = {**found}
-        first = next(iter(found.values()))
+        self.databases = {**found.databases}
         return {
-            "subnet_group": first.subnet_group,
-            "security_groups": first.security_groups,
-            "parameter_group": first.parameter_group,
+            "subnet_group": found.traits["subnet group"],
+            "security_groups": found.traits["security groups"],
+            "parameter_group": found.traits["parameter group"],
         }
 
     def _placed(self, drill: Groups, recovery: dict[str, Any]) -> pulumi.Output[Placed]:
@@ -213,8 +227,9 @@ def grounds(settings: Settings, account: str) -> Grounds:
     """Make both regions' ground, and what goes between them."""
     suffix = settings.stack.suffix
     here, there = (Names(suffix, region, account) for region in (settings.primary.region, settings.dr.region))
+    found = None if settings.created else _found(settings, here)
     primary, dr = (
-        Ground(cell, settings, cell, names, here) for cell, names in (("primary", here), ("dr", there))
+        Ground(cell, settings, cell, names, here, found) for cell, names in (("primary", here), ("dr", there))
     )
     for source, target in ((primary, dr), (dr, primary)):
         Replication(
@@ -229,6 +244,11 @@ def grounds(settings: Settings, account: str) -> Grounds:
         _replicate_backups(settings, primary, dr)
     plan = pulumi.Output.all(primary.placed, dr.placed).apply(lambda placed: plan_of(settings, *placed))
     return Grounds(primary, dr, plan)
+
+
+def _found(settings: Settings, names: Names) -> Found:
+    databases = {one.name: Adopted(one, names) for one in settings.databases}
+    return Found(databases, in_common(databases.values()))
 
 
 def _replicate_backups(settings: Settings, primary: Ground, dr: Ground) -> None:

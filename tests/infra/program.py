@@ -153,13 +153,25 @@ def _answer(token: str, given: dict[str, JSON]) -> dict[str, JSON]:
             "dbInstanceIdentifier": given["dbInstanceIdentifier"],
             "dbInstanceArn": f"arn:aws:rds:{region}:{ACCOUNT}:db:{given['dbInstanceIdentifier']}",
             "engine": "mysql" if given["dbInstanceIdentifier"] == "of-mysql" else "postgres",
+            "engineVersion": {"of-14": "14.19", "of-16": "16.10"}.get(given["dbInstanceIdentifier"], "15.14"),
             "storageEncrypted": given["dbInstanceIdentifier"] != "in-plain",
             "address": f"{given['dbInstanceIdentifier']}.old.example",
             "port": 6432 if given["dbInstanceIdentifier"] == "on-6432" else 5432,
-            "dbSubnetGroup": "old-subnets",
-            "kmsKeyId": f"arn:aws:kms:{region}:{ACCOUNT}:key/old",
-            "vpcSecurityGroups": ["sg-database"],
-            "dbParameterGroups": ["old-parameters"],
+            "dbSubnetGroup": "other-subnets"
+            if given["dbInstanceIdentifier"] == "elsewhere"
+            else "old-subnets",
+            "kmsKeyId": f"arn:aws:kms:{region}:{ACCOUNT}:key/"
+            + ("of-aws" if given["dbInstanceIdentifier"] == "by-aws" else "old"),
+            "vpcSecurityGroups": ["sg-other", "sg-database"]
+            if given["dbInstanceIdentifier"] == "let-in-by-others"
+            else ["sg-database"],
+            "dbParameterGroups": [
+                "other-parameters" if given["dbInstanceIdentifier"] == "set-otherwise" else "old-parameters"
+            ],
+        },
+        "aws:kms/getKey:getKey": lambda: {
+            "arn": given["keyId"],
+            "keyManager": "AWS" if given["keyId"].endswith("/of-aws") else "CUSTOMER",
         },
     }
     return answers[token]()
@@ -182,6 +194,11 @@ def _loops() -> Iterator[None]:
             yield
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
+            # Of a run that failed much is still waiting, and would fail in the middle of a later one.
+            if left := asyncio.all_tasks(loop):
+                for task in left:
+                    task.cancel()
+                loop.run_until_complete(asyncio.wait(left))
             asyncio.set_event_loop(None)
             for one in made:
                 one.close()

@@ -3,18 +3,41 @@
 import json
 from typing import Any
 
+import pulumi
 import pytest
 from pulumi.runtime import rpc
 
+from database import Adopted, in_common
 from ground import grounds
+from naming import Names
 from pgdrill.errors import NotRunnable
 from pgdrill.plan import Plan
-from settings import load
+from settings import Settings, load
 from tests.infra.program import ACCOUNT, ADOPTED, REGIONS, SETTINGS, Run, run
 
 NAME = "pgdrill-test-production-shop"
 # Of the zones that are chosen; test_network.py has why.
 LETTERS = {"primary": "ab", "dr": "ac"}
+
+
+def _settings(*instances: str) -> Settings:
+    databases = [
+        ADOPTED["database"][0] | {"name": f"shop{number}", "instance": instance}
+        for number, instance in enumerate(instances)
+    ]
+    return load(ADOPTED | {"database": databases})
+
+
+def _adopting(*instances: str) -> Run:
+    return run(lambda: grounds(_settings(*instances), ACCOUNT).plan)
+
+
+def _look(*instances: str) -> Run:
+    def look() -> pulumi.Output[Any]:
+        found = [Adopted(one, Names("test", REGIONS[0], ACCOUNT)) for one in _settings(*instances).databases]
+        return pulumi.Output.all(in_common(found), *(one.key for one in found))
+
+    return run(look)
 
 
 def instance(run: Run) -> dict[str, Any]:
@@ -114,13 +137,59 @@ def test_an_adopted_database_is_no_resource(adopted: Run) -> None:
         ("of-mysql", "instance 'of-mysql' runs mysql"),
         ("in-plain", "the storage of instance 'in-plain' is not encrypted"),
         ("on-6432", "instance 'on-6432' listens on port 6432, and the settings say 5432"),
+        ("of-14", "instance 'of-14' runs PostgreSQL 14.19"),
+        (
+            "by-aws",
+            f"instance 'by-aws' is encrypted with AWS's own key arn:aws:kms:{REGIONS[0]}:{ACCOUNT}:key/of-aws",
+        ),
     ],
 )
-def test_what_cannot_be_adopted_is_an_error_of_the_preview(name: str, message: str) -> None:
-    settings = load(ADOPTED | {"database": [ADOPTED["database"][0] | {"instance": name}]})
+def test_what_cannot_be_adopted_is_refused_by_a_look_at_it(name: str, message: str) -> None:
     with pytest.raises(NotRunnable) as refused:
-        run(lambda: grounds(settings, ACCOUNT).plan)
+        _look(name)
     assert refused.value.message == message
+
+
+def test_what_is_refused_is_an_error_of_the_preview() -> None:
+    with pytest.raises(NotRunnable, match="instance 'of-mysql' runs mysql"):
+        _adopting("of-mysql")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("elsewhere", "has subnet group other-subnets, and 'shop-production' has old-subnets"),
+        (
+            "let-in-by-others",
+            "has security groups sg-database, sg-other, and 'shop-production' has sg-database",
+        ),
+        ("set-otherwise", "has parameter group other-parameters, and 'shop-production' has old-parameters"),
+        ("of-16", "has family postgres16, and 'shop-production' has postgres15"),
+    ],
+)
+def test_databases_that_would_be_recovered_to_different_places_are_not_adopted_together(
+    name: str, message: str
+) -> None:
+    with pytest.raises(NotRunnable) as refused:
+        _look("shop-production", name)
+    assert refused.value.message == f"instance {name!r} {message}"
+
+
+def test_databases_of_one_place_are_adopted_together() -> None:
+    plan: Plan = _adopting("shop-production", "billing-production").result
+    assert plan.primary.recovery is not None
+    assert plan.primary.recovery.subnet_group == "old-subnets"
+    assert [one.host for one in plan.databases] == [
+        "shop-production.old.example",
+        "billing-production.old.example",
+    ]
+
+
+@pytest.mark.parametrize(("instance", "family"), [("shop-production", "postgres15"), ("of-16", "postgres16")])
+def test_groups_are_of_the_major_version_that_is_adopted_in_both_regions(instance: str, family: str) -> None:
+    groups = _adopting(instance).of("aws:rds/parameterGroup:ParameterGroup")
+    assert {one.inputs["region"] for one in groups} == set(REGIONS)
+    assert {one.inputs["family"] for one in groups} == {family}
 
 
 def test_automated_backups_are_replicated_where_that_is_asked_for(ground: Run, protected: Run) -> None:

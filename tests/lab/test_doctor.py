@@ -275,6 +275,22 @@ def test_what_is_not_as_it_must_be_is_a_problem(
     assert "hunter2" not in answer.model_dump_json()
 
 
+@pytest.mark.parametrize("place", ["primary.place", "primary.recovery"])
+def test_a_parameter_group_of_another_major_version_is_a_problem(production: Production, place: str) -> None:
+    rds, group = production.lab.client("rds"), "of-postgres14"
+    (instance,) = rds.describe_db_instances(DBInstanceIdentifier=production.database.instance)["DBInstances"]
+    assert ask(production, "version").value == f"PostgreSQL {instance['EngineVersion']} is offered"
+    rds.create_db_parameter_group(
+        DBParameterGroupName=group, DBParameterGroupFamily="postgres14", Description="of the version before"
+    )
+    answer = ask(production, "version", changed(production.plan, place, parameter_group=group))
+    rds.delete_db_parameter_group(DBParameterGroupName=group)
+    assert (answer.status, answer.value) == (
+        Status.PROBLEM,
+        f"PostgreSQL {instance['EngineVersion']} does not start with parameter group '{group}' of postgres14",
+    )
+
+
 @pytest.mark.parametrize(
     ("question", "ahead", "said"),
     [

@@ -101,6 +101,14 @@ def _version(patient: Patient) -> str:
             f"PostgreSQL {version} is {offered or 'not there'} in {cell.place.region}",
             hint="upgrade production to a minor version that both regions offer",
         )
+    major = version.partition(".")[0]
+    for place in (cell.place.place, cell.place.recovery):
+        family = patient.around.family(place.parameter_group) if place else None
+        if place and family and family != f"postgres{major}":
+            raise NotRunnable(
+                f"PostgreSQL {version} does not start with parameter group {place.parameter_group!r} of {family}",
+                hint=f"name a DB parameter group of postgres{major} in the plan; groups are not copied between regions",
+            )
     return f"PostgreSQL {version} is offered"
 
 

@@ -119,6 +119,11 @@ def _instance(aws: Aws, given: JSON) -> JSON:
     }
 
 
+def _key(aws: Aws, given: JSON) -> JSON:
+    found = aws.client("kms").describe_key(KeyId=given.pop("keyId"))["KeyMetadata"]
+    return {"id": found["KeyId"], "arn": found["Arn"], "keyManager": found["KeyManager"]}
+
+
 def _prefix_list(aws: Aws, given: JSON) -> JSON:
     name = given.pop("name")
     filters: Any = [{"Name": "prefix-list-name", "Values": [name]}]
@@ -150,6 +155,7 @@ BY_TOKEN: dict[str, Answer] = {
     "aws:secretsmanager/getSecret:getSecret": _secret,
     "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
     "aws:rds/getInstance:getInstance": _instance,
+    "aws:kms/getKey:getKey": _key,
     "aws:ec2/getPrefixList:getPrefixList": _prefix_list,
     "aws:servicequotas/getServiceQuota:getServiceQuota": _quota,
 }
