@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonata  # type: ignore[import-untyped] # the emulator brings it, and it ships no types
 import pytest
+from botocore.model import OperationModel
 from botocore.session import get_session
 from hypothesis import given
 from hypothesis import strategies as st
@@ -234,9 +235,42 @@ def test_every_error_that_is_matched_exists() -> None:
 
 def _declared(service: str, action: str) -> set[str]:
     """Return what an integration with the SDK can end in, under the names that states match."""
-    model = get_session().get_service_model(sdk_names.BOTOCORE.get(service, service))
-    operation = sdk_names.operation(model, action)
+    operation = _operation(service, action)
     return {sdk_names.exception(service, operation, shape.name) for shape in operation.error_shapes}
+
+
+def _operation(service: str, action: str) -> OperationModel:
+    model = get_session().get_service_model(sdk_names.BOTOCORE.get(service, service))
+    return sdk_names.operation(model, action)
+
+
+def _taken(service: str, action: str) -> dict[str, Any]:
+    """Return the arguments of an action, by their names."""
+    shape = _operation(service, action).input_shape
+    return dict(shape.members) if shape else {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_arguments_of_an_integration_are_those_that_its_action_takes(name: str) -> None:
+    for state in definitions.states(name):
+        if ":aws-sdk:" in state.body.get("Resource", ""):
+            taken = _taken(*state.body["Resource"].split(":")[-2:])
+            assert state.body["Arguments"].keys() <= taken.keys(), state.name
+
+
+def test_what_is_written_down_carries_a_checksum() -> None:
+    """With `protect` the bucket locks what it holds, and S3 takes nothing there without one.
+
+    Source: S3 User Guide, "Object Lock considerations"; the SDKs compute it, once an algorithm is named.
+    """
+    writes = [
+        state.body["Arguments"]
+        for name in NAMES
+        for state in definitions.states(name)
+        if state.body.get("Resource", "").endswith(":s3:putObject")
+    ]
+    assert [arguments["ChecksumAlgorithm"] for arguments in writes] == ["CRC32"]
+    assert "CRC32" in _taken("s3", "putObject")["ChecksumAlgorithm"].enum
 
 
 @pytest.mark.parametrize(("name", "state"), FUNCTION_STATES)
