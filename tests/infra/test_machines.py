@@ -275,13 +275,12 @@ def test_what_is_written_down_carries_a_checksum() -> None:
 
 @pytest.mark.parametrize(("name", "state"), FUNCTION_STATES)
 def test_every_function_is_retried_alike(name: str, state: State) -> None:
-    """But for how long RDS is asked again: half a minute, or an hour where a point is at stake or RDS is deleting."""
+    """But for how long RDS is asked again: half a minute, or an hour where a point or hours of a drill are at stake."""
     _, *rest = state.body["Retry"]
     assert rest == definitions.functions("retain")["retain"][0].body["Retry"][1:]
     soon = {"IntervalSeconds": 1, "MaxAttempts": 5, "BackoffRate": 2, "JitterStrategy": "FULL"}
     for_an_hour = soon | {"MaxAttempts": 60, "MaxDelaySeconds": 60}
-    lasting = name == "take" or state.function in {"choose", "destroy"}
-    expected = {"ErrorEquals": ["Unavailable"]} | (for_an_hour if lasting else soon)
+    expected = {"ErrorEquals": ["Unavailable"]} | (for_an_hour if name in {"drill", "take"} else soon)
     assert state.retrier_of("Unavailable") == expected
 
 
