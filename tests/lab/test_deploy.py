@@ -1,5 +1,6 @@
 """The materializer makes, keeps, changes, replaces and deletes what a program registers, and drops nothing in silence."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -233,6 +234,31 @@ def test_what_is_protected_is_not_deleted(stack: Stack) -> None:
     with pytest.raises(NotRunnable, match="is protected"):
         stack.destroy()
     assert vars(stack.run(safe).counts) == counted(kept=1)
+
+
+def test_what_is_to_be_retained_is_forgotten_and_not_deleted(stack: Stack, lab: Lab) -> None:
+    bucket = asked("aws:s3/bucket:Bucket", "bucket", bucket="deploy-retained", forceDestroy=True)
+    s3 = lab.client("s3")
+
+    def text(key: str, *, retain: bool) -> Registration:
+        put = asked(
+            "aws:s3/bucketObjectv2:BucketObjectv2", "text", bucket="deploy-retained", key=key, content=key
+        )
+        return dataclasses.replace(put, retain=retain)
+
+    def there() -> list[str]:
+        return [one["Key"] for one in s3.list_objects_v2(Bucket="deploy-retained").get("Contents", [])]
+
+    stack.run(bucket, text("first", retain=True))
+    assert vars(stack.run(bucket, text("second", retain=False)).counts) == counted(kept=1, replaced=1)
+    assert there() == ["first", "second"]
+    # What counts is the option of the run before.
+    assert vars(stack.run(bucket, text("third", retain=False)).counts) == counted(kept=1, replaced=1)
+    assert there() == ["first", "third"]
+    assert vars(stack.run(bucket, text("third", retain=True)).counts) == counted(kept=2)
+    assert vars(stack.run(bucket).counts) == counted(kept=1)
+    assert there() == ["first", "third"]
+    assert [one.name for one in Deployment.read(stack.directory).resources] == ["bucket"]
 
 
 def test_two_resources_of_a_name_are_an_error(stack: Stack) -> None:

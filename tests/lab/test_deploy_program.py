@@ -106,6 +106,46 @@ def test_what_a_program_does_wrong_is_told(
     assert caught.value.message == message
 
 
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("aliases=[pulumi.Alias(name='old')]", "aliases"),
+        ("aliases=['urn:pulumi:lab::pgdrill::aws:sns/topic:Topic::old']", "aliases"),
+        ("import_='toy'", "import_"),
+        ("replace_on_changes=['tags']", "replace_on_changes"),
+        ("deleted_with=other", "deleted_with"),
+    ],
+)
+def test_an_option_that_the_lab_does_not_serve_is_refused(
+    lab: Lab, program: Path, option: str, name: str
+) -> None:
+    program.write_text(
+        "import pulumi\nimport pulumi_aws as aws\nother = aws.sns.Topic('other', name='other')\n"
+        f"aws.sns.Topic('toy', name='toy', opts=pulumi.ResourceOptions({option}))\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(NotRunnable) as caught:
+        deploy(lab, program=program)
+    assert (caught.value.message, caught.value.hint) == (
+        f"the lab does not serve the option {name!r} of aws:sns/topic:Topic ('toy')",
+        "leave it out, or serve it in src/pgdrill/lab/deploy",
+    )
+    destroy(lab)
+    assert lab.client("sns").list_topics()["Topics"] == []
+
+
+def test_what_is_retained_stays_when_it_is_replaced(lab: Lab, program: Path) -> None:
+    text = TOY.replace('region="ap-northeast-1"\n)', 'region="ap-northeast-1", opts=RETAIN\n)')
+    toy = text.replace("plan =", "RETAIN = pulumi.ResourceOptions(retain_on_delete=True)\nplan =")
+    program.write_text(toy, encoding="utf-8")
+    deploy(lab, program=program)
+    program.write_text(toy.replace('key="a/text"', 'key="b/text"'), encoding="utf-8")
+    assert deploy(lab, program=program).counts["replaced"] == 1
+    listed = lab.client("s3", "ap-northeast-1").list_objects_v2(Bucket="toy-bucket")
+    assert [one["Key"] for one in listed["Contents"]] == ["a/text", "b/text"]
+    assert destroy(lab).counts["deleted"] == 3
+
+
 def test_wrong_settings_are_told_with_key_and_remedy(lab: Lab) -> None:
     with pytest.raises(PlanError) as caught:
         deploy(lab, settings() | {"drill": {"instance_class": "db.r6g.large"}})

@@ -21,7 +21,8 @@ Assets = dict[str, Callable[[], bytes]]
 class Made(Model):
     """A resource that is there: as it was wanted, and as the emulator has it.
 
-    `withheld` names the properties that are secret or only to be written; their values are kept nowhere.
+    `withheld` names the properties that are secret or only to be written; their values are kept nowhere. One to
+    `retain` is forgotten where another would be deleted.
     """
 
     urn: str
@@ -33,6 +34,7 @@ class Made(Model):
     outputs: Outputs
     withheld: tuple[str, ...] = ()
     protect: bool = False
+    retain: bool = False
 
 
 class Wanted:

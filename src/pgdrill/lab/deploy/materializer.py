@@ -27,6 +27,7 @@ class Registration:
     inputs: Outputs
     withheld: tuple[str, ...] = ()
     protect: bool = False
+    retain: bool = False
     ignored: tuple[str, ...] = ()
     delete_first: bool = False
 
@@ -147,7 +148,7 @@ class Materializer:
 
     def _keep(self, asked: Registration, old: Made) -> Made:
         self.counts.kept += 1
-        return old.model_copy(update={"protect": asked.protect})
+        return old.model_copy(update={"protect": asked.protect, "retain": asked.retain})
 
     def _update(self, entry: Entry, asked: Registration, old: Made) -> Made:
         self.progress("updating", asked.name)
@@ -200,9 +201,12 @@ class Materializer:
             self._remove(entry, made)
             self._old = {urn: old for urn, old in self._old.items() if old is not made}
             self._replaced = [old for old in self._replaced if old is not made]
-            self.counts.deleted += 1
+            self.counts.deleted += not made.retain
 
     def _remove(self, entry: Entry, made: Made) -> None:
+        if made.retain:
+            self.progress("leaving", made.name)
+            return
         self.progress("deleting", made.name)
         with _named(made.type, made.name):
             entry.delete(Aws(self.clients, made.region), made)
@@ -220,6 +224,7 @@ def _made(asked: Registration, region: str, identity: str, outputs: Outputs) -> 
         outputs=kept | {"region": region} | outputs,
         withheld=asked.withheld,
         protect=asked.protect,
+        retain=asked.retain,
     )
 
 

@@ -32,6 +32,18 @@ from pgdrill.model import JSON
 PROJECT = "pgdrill"
 STACK = "lab"
 _STACK_TYPE = "pulumi:pulumi:Stack"
+# Options that change what becomes of a resource, and that the lab does not serve: the engine's name and the program's.
+UNSERVED = {
+    "aliases": "aliases",
+    "aliasURNs": "aliases",
+    "deletedWith": "deleted_with",
+    "hooks": "hooks",
+    "importId": "import_",
+    "replacement_trigger": "replacement_trigger",
+    "replaceOnChanges": "replace_on_changes",
+    "replace_with": "replace_with",
+    "transforms": "transforms",
+}
 
 
 class Monitor(mocks.MockMonitor):
@@ -48,11 +60,13 @@ class Monitor(mocks.MockMonitor):
         return f"urn:pulumi:{STACK}::{PROJECT}::{qualified}::{name}"
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 # Pulumi's name
+        self._refuse_unserved(request)
         urn = self.make_urn(request.parent, request.type, request.name)
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         given = rpc.deserialize_properties(request.object)
         secret = {name for name, value in given.items() if rpc.is_rpc_secret(value)}
+        secret |= set(request.additionalSecretOutputs) & given.keys()
         inputs = {name: self._plain(value) for name, value in given.items()}
         made = self._materializer.register(
             Registration(
@@ -62,6 +76,7 @@ class Monitor(mocks.MockMonitor):
                 inputs=inputs,
                 withheld=tuple(sorted(secret | {name for name in inputs if name.endswith("Wo")})),
                 protect=request.protect,
+                retain=request.retainOnDelete,
                 ignored=tuple(request.ignoreChanges),
                 delete_first=request.deleteBeforeReplace,
             )
@@ -76,6 +91,16 @@ class Monitor(mocks.MockMonitor):
             f"the lab does not read a resource of type {request.type} ({request.name!r})",
             hint="look it up with one of the get_* functions that src/pgdrill/lab/deploy/invokes.py answers",
         )
+
+    def _refuse_unserved(self, request: Any) -> None:
+        for field, option in UNSERVED.items():
+            if _given(field, getattr(request, field)):
+                error = NotRunnable(
+                    f"the lab does not serve the option {option!r} of {request.type} ({request.name!r})",
+                    hint="leave it out, or serve it in src/pgdrill/lab/deploy",
+                )
+                self._materializer.stop(error)
+                raise error
 
     def _plain(self, value: JSON) -> JSON:
         """Return a value without marks of secrecy, and a file as the digest of its content."""
@@ -103,6 +128,16 @@ class Monitor(mocks.MockMonitor):
                 hint="use a FileAsset or FileArchive of one file that is there",
             )
         return {"sha256": digest}
+
+
+def _given(field: str, value: Any) -> bool:
+    """Tell whether an option is used; pulumi-aws itself gives types' older names as aliases."""
+    if field == "aliases":
+        return any(
+            one.urn or any(told for about, told in one.spec.ListFields() if about.name != "type")
+            for one in value
+        )
+    return bool(value.ByteSize() if hasattr(value, "ByteSize") else value)
 
 
 class _Invokes(mocks.Mocks):
