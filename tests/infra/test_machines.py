@@ -22,6 +22,7 @@ from pgdrill.points import taking
 from pgdrill.points.taking import SEALS
 from pgdrill.points.taking import Step as TakingStep
 from pgdrill.sections import DrillPlan
+from pgdrill.watching import alarms
 from tests.infra import definitions, pictures
 from tests.infra.definitions import NAMES, START, State, evaluate, expressions
 
@@ -277,7 +278,9 @@ def test_what_is_written_down_carries_a_checksum() -> None:
 def test_every_function_is_retried_alike(name: str, state: State) -> None:
     """But for how long RDS is asked again: half a minute, or an hour where a point or hours of a drill are at stake."""
     _, *rest = state.body["Retry"]
-    assert rest == definitions.functions("retain")["retain"][0].body["Retry"][1:]
+    alike = definitions.functions("retain")["retain"][0].body["Retry"][1:]
+    # The time of a look is short, and the next one comes soon: see below.
+    assert rest == ([alike[1] | {"MaxAttempts": 3}] if name == "watch" else alike)
     soon = {"IntervalSeconds": 1, "MaxAttempts": 5, "BackoffRate": 2, "JitterStrategy": "FULL"}
     for_an_hour = soon | {"MaxAttempts": 60, "MaxDelaySeconds": 60}
     expected = {"ErrorEquals": ["Unavailable"]} | (for_an_hour if name in {"drill", "take"} else soon)
@@ -449,6 +452,37 @@ def test_retries_of_one_step_end_long_before_the_time_of_its_machine() -> None:
             for state in group:
                 longest = max(map(_lasts, state.body["Retry"]))
                 assert longest < definitions.load(name)["TimeoutSeconds"] / 2
+
+
+# An alarm counts on a look's being over: a retry that cannot end within its time is none.
+WATCH_LIMIT = definitions.load("watch")["TimeoutSeconds"]
+WATCH_STATES = {state.name: state for state in definitions.states("watch") if state.body["Type"] == "Task"}
+
+
+@pytest.mark.parametrize("name", sorted(WATCH_STATES))
+def test_every_retry_of_a_look_fits_into_its_time(name: str) -> None:
+    state = WATCH_STATES[name]
+    # What takes as long as it may is not asked again; what is, has failed at once.
+    assert {"States.Timeout", "Sandbox.Timedout"} & {
+        error for retrier in state.body["Retry"] for error in retrier["ErrorEquals"]
+    } == set()
+    once = BY_NAME[state.function].timeout if state.function else state.body["TimeoutSeconds"]
+    assert all(_lasts(retrier) + once < WATCH_LIMIT for retrier in state.body["Retry"])
+
+
+def test_a_look_is_measured_however_long_what_is_asked_before_it_takes() -> None:
+    before = [state for state in WATCH_STATES.values() if ":aws-sdk:" in state.body["Resource"]]
+    assert {state.name for state in before} == {"Look at schedules", "Look at a secret"}
+    longest = sum(
+        state.body["TimeoutSeconds"] * 2 + max(map(_lasts, state.body["Retry"])) for state in before
+    )
+    assert all(retrier["MaxAttempts"] <= 1 for state in before for retrier in state.body["Retry"])
+    assert longest + COLD_START + BY_NAME["watch"].timeout < WATCH_LIMIT
+
+
+def test_a_look_and_its_publishing_take_no_longer_than_alarms_count_on() -> None:
+    publish = next(state for state in definitions.states("publish") if state.name == "Put metrics")
+    assert WATCH_LIMIT + publish.body["TimeoutSeconds"] < alarms.ROUND.total_seconds()
 
 
 def _lasts(retrier: definitions.Body) -> float:
