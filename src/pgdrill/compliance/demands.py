@@ -180,11 +180,10 @@ def _recovered(evidence: Evidence) -> bool:
 
 
 def _content(evidence: Evidence) -> Verdict:
-    """Return the verdict of a drill, without what was found of its objectives alone."""
-    failed = {finding.check for finding in evidence.findings if finding.verdict is Verdict.FAILED}
-    if evidence.verdict is not Verdict.FAILED or not failed or failed - OBJECTIVES:
-        return evidence.verdict
-    return worst([finding.verdict for finding in evidence.findings if finding.check not in OBJECTIVES])
+    """Return the verdict of a drill; where it missed an objective, that of all else."""
+    missed = [one for one in evidence.findings if one.check in OBJECTIVES and one.verdict is Verdict.FAILED]
+    others = [one.verdict for one in evidence.findings if one.check not in OBJECTIVES]
+    return worst(others) if missed else evidence.verdict
 
 
 def _unrecovered(evidence: Evidence) -> Doubt | None:

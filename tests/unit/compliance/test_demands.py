@@ -56,9 +56,9 @@ def copied() -> Evidence:
     return drilled(6, point=point, isolation=KEPT_APART)
 
 
-def compared(number: int = 7, equal: int = 34, **changes: object) -> Evidence:
-    """Return a drill with another restore to compare with, of which so many of the 34 tables could be."""
-    told = f"read 34 of 34 tables, 1,204,331 rows, 2,100.0 MB; compared {equal} of 34"
+def compared(number: int = 7, equal: int = 34, tables: int = 34, **changes: object) -> Evidence:
+    """Return a drill with another restore to compare with, in which so many of the tables were."""
+    told = f"read {tables} of {tables} tables, 1,204,331 rows, 2,100.0 MB; compared {equal} of {tables}"
     findings = tuple(
         one.model_copy(update={"coverage": told}) if one.check == "rows" else one for one in FINDINGS
     )
@@ -156,11 +156,27 @@ def test_a_drill_that_failed_by_its_objectives_alone_restored_what_it_should(che
         assert demand(period(late)).verdict is Verdict.PASSED, demand
     away = late.model_copy(update={"point": copied().point})
     assert demands.elsewhere(period(away)).verdict is Verdict.PASSED
-    unsure = found("rows", Verdict.INCONCLUSIVE, "not read whole", number=6).findings
     failed = Finding(check=check, verdict=Verdict.FAILED, reason="too much")
-    both = late.model_copy(update={"findings": (*unsure, failed)})
-    for demand in (demands.tested_yearly, demands.whole):
-        assert demand(period(both)).verdict is Verdict.INCONCLUSIVE, demand
+    for other in ("rows", "catalog"):
+        unsure = found(other, Verdict.INCONCLUSIVE, "nobody knows").findings
+        both = late.model_copy(update={"findings": (*unsure, failed)})
+        for demand in (demands.tested_yearly, demands.whole):
+            assert demand(period(both)).verdict is Verdict.INCONCLUSIVE, (demand, other)
+    worse = late.model_copy(update={"findings": (*damaged().findings, failed)})
+    assert demands.whole(period(worse)).verdict is Verdict.FAILED
+
+
+def test_a_drill_whose_loss_nobody_could_tell_is_no_successful_one() -> None:
+    unsure = found("rpo", Verdict.INCONCLUSIVE, "no ledger was read in the copy")
+    assert demands.tested_yearly(period(unsure)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_drill_that_came_to_no_conclusion_shows_nothing_and_contradicts_nothing() -> None:
+    one = inconclusive(7)
+    for demand in (demands.apart, demands.within_loss, demands.in_time, demands.whole):
+        answer = demand(period(drilled(6), one))
+        assert answer.verdict is Verdict.INCONCLUSIVE, demand
+        assert answer.says == (f"shop: {one.drill} came to no conclusion",)
 
 
 # Points ---------------------------------------------------------------------------------------------------
@@ -228,11 +244,19 @@ def test_content_is_reconciled_where_every_table_was_compared() -> None:
     assert answer.drills == (compared().drill,)
 
 
-@pytest.mark.parametrize("equal", [0, 33])
-def test_a_reference_that_was_not_compared_with_every_table_reconciles_nothing(equal: int) -> None:
-    answer = demands.reconciled(period(compared(equal=equal)))
+@pytest.mark.parametrize(("equal", "tables"), [(0, 34), (33, 34), (0, 0)])
+def test_a_reference_that_was_not_compared_with_every_table_reconciles_nothing(
+    equal: int, tables: int
+) -> None:
+    answer = demands.reconciled(period(compared(equal=equal, tables=tables)))
     assert answer.verdict is Verdict.INCONCLUSIVE
     assert answer.says == ("shop: no drill compared every table with another restore",)
+
+
+def test_a_drill_that_compared_and_failed_reconciles_nothing() -> None:
+    failed = Finding(check="heap", verdict=Verdict.FAILED, reason="a page contradicts itself")
+    bad = compared(findings=(*compared().findings, failed), verdict=Verdict.FAILED)
+    assert demands.reconciled(period(bad)).verdict is Verdict.INCONCLUSIVE
 
 
 def test_what_the_check_says_of_its_comparison_is_understood() -> None:
@@ -302,6 +326,11 @@ def test_drills_of_older_points_alone_do_not_show_what_could_be_lost() -> None:
     assert answer.verdict is Verdict.INCONCLUSIVE
     assert "shop: no drill restored data younger than the RPO objective" in answer.says
     assert demands.within_loss(period(old, drilled(7))).verdict is Verdict.PASSED
+    answer = demands.within_loss(period(old, damaged()))
+    assert answer.says == (
+        f"shop: {damaged().drill} did not pass, so it shows no recovery",
+        "shop: no drill restored data younger than the RPO objective",
+    )
 
 
 def test_a_loss_that_nobody_measured_is_a_gap() -> None:
