@@ -37,7 +37,7 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         frame="MAS Technology Risk Management Guidelines (January 2021)",
         number="8.4",
-        says="a backup and recovery strategy, backups tested periodically, encrypted, and kept off site",
+        says="backups are tested periodically, encrypted, and kept off site; that there is a strategy for it no drill shows",
         demands=(demands.tested, demands.whole, demands.encrypted, demands.elsewhere),
         checked=False,
     ),
@@ -74,7 +74,7 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         frame="SOC 2, Trust Services Criteria",
         number="A1.2",
-        says="backup processes and recovery infrastructure are operated and monitored to meet the objectives",
+        says="backup processes and recovery infrastructure are operated to meet the objectives; that they are monitored no drill shows",
         demands=(
             demands.frequent,
             demands.within_loss,

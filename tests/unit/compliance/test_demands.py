@@ -32,6 +32,7 @@ def period(*drills: Evidence, weeks: int = 4, **changes: Any) -> Period:
         "copies_every": timedelta(days=30),
         "points_every": SLOT,
         "points": {"shop": every_slot()},
+        "signed": True,
         "drills": tuple(Drilled(evidence=one, teardown=torn_down(one)) for one in drills),
     }
     return Period.model_validate(told | changes)
@@ -431,10 +432,10 @@ def test_a_broken_chain_contradicts_what_rests_on_it() -> None:
     answer = demands.unaltered(period(*weekly(), broken={"shop": (found,)}))
     assert answer.verdict is Verdict.FAILED
     assert answer.says == (f"shop: altered at {found.drill}: its digest is another",)
-    assert demands.unaltered(period(*weekly(), signed=True)).says == (
+    assert demands.unaltered(period(*weekly())).says == (
         "shop: 4 drills, chained; each signature that is due holds",
     )
-    assert demands.unaltered(period(*weekly())).says == (
+    assert demands.unaltered(period(*weekly(), signed=False)).says == (
         "shop: 4 drills, chained; no signature was checked: no key is known",
     )
 
