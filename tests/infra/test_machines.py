@@ -3,6 +3,7 @@
 import json
 import pkgutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,7 @@ from pgdrill.sections import DrillPlan
 from pgdrill.watching import alarms
 from tests.infra import definitions, pictures
 from tests.infra.definitions import NAMES, START, State, evaluate, expressions
+from tests.unit.plans import plan
 
 # Step Functions Developer Guide, "Handling errors", and "Handle transient Lambda service exceptions".
 STATES_ERRORS = {"States.ALL", "States.TaskFailed", "States.Timeout"}
@@ -440,10 +442,23 @@ def test_a_machine_s_time_ends_before_its_history_is_full(name: str, lap: list[s
     assert laps(definitions.load(name)["TimeoutSeconds"], most) * events(name, lap) < MOST_EVENTS
 
 
-def test_a_machine_lasts_longer_than_a_lease_and_a_taking() -> None:
+def test_a_machine_lasts_longer_than_a_lease() -> None:
     """What lasts longer is the reaper's: it deletes what a lease has run out of."""
     assert definitions.load("drill")["TimeoutSeconds"] > DrillPlan().lease.total_seconds()
-    assert definitions.load("take")["TimeoutSeconds"] > taking.PATIENCE.total_seconds()
+
+
+@pytest.mark.parametrize("hours", [1, 2, 3, 4, 6, 8, 12, 24])
+def test_a_point_that_is_not_taken_is_told_before_the_time_of_its_machine_is_over(hours: int) -> None:
+    """However late a busy instance was asked, and RDS does not answer at the end."""
+    every = timedelta(hours=hours)
+    planned = plan(points={"every": f"{hours}h", "offset": "0h"})
+    slot = datetime(2026, 11, 22, tzinfo=UTC)
+    assert planned.points.every == every
+    begun = taking.begin(planned, planned.database(None), slot, slot)
+    longest = begun.ask_until - begun.begun_at + taking.PATIENCE
+    (state, *_) = definitions.functions("take")["take"]
+    retried = max(map(_lasts, state.body["Retry"]))
+    assert longest.total_seconds() + retried < definitions.load("take")["TimeoutSeconds"]
 
 
 def test_retries_of_one_step_end_long_before_the_time_of_its_machine() -> None:

@@ -23,6 +23,8 @@ from pgdrill.plan import DatabasePlan, Plan
 POLL = 0.25
 POLL_MOST = 15.0
 PATIENCE = timedelta(hours=4)
+# How long a busy instance is asked at most: this and patience fit into the time of the state machine.
+ASKING = timedelta(hours=6)
 # A point without its seal is worth more than none; so long a seal that does not succeed is tried again.
 SEALING = timedelta(minutes=5)
 # A clock that is behind fires a little before its slot, and means that slot.
@@ -47,7 +49,7 @@ SEALS = frozenset({Step.SEAL_BEFORE, Step.SEAL_AFTER})
 
 
 class Taking(Model):
-    """A point in the making. A busy instance is waited out until `ask_until`.
+    """A point in the making. A busy instance is waited out until `ask_until`; patience counts from `asked_at`.
 
     `resource` is RDS's own id of the instance, which tells it from a later one of the same name. `sealed` tells
     whether production was sealed before, `unsealed` why it could not be sealed before or after, where it could not.
@@ -58,6 +60,7 @@ class Taking(Model):
     slot: str | None
     begun_at: Moment
     ask_until: Moment
+    asked_at: Moment | None = None
     resource: str | None = None
     next: Step = Step.CHECK
     wait: float = 0
@@ -68,6 +71,13 @@ class Taking(Model):
 
     def to(self, step: Step, **changes: object) -> "Taking":
         return self.model_copy(update={"next": step, "wait": 0.0, **changes})
+
+    def asked(self, now: datetime, said: str) -> "Taking":
+        return self.to(Step.AWAIT, asked_at=self.asked_at or now, said=said)
+
+    def patient(self, now: datetime) -> bool:
+        """Tell whether it is waited for still: to be asked for, or to become usable."""
+        return now <= (self.asked_at + PATIENCE if self.asked_at else self.ask_until)
 
     def again(self, said: str) -> "Taking":
         """Return it as the same step gets it a little later."""
@@ -109,7 +119,7 @@ def begin(plan: Plan, database: DatabasePlan, now: datetime, slot: datetime | No
         point=slots.point_id(prefix, slot),
         slot=slots.name(slot),
         begun_at=now,
-        ask_until=ends,
+        ask_until=min(ends, now + ASKING),
     )
 
 
@@ -124,8 +134,8 @@ def check(taking: Taking, cell: Cell, clock: Clock) -> Taking:
     taking = taking.model_copy(update={"resource": instance.resource_id})
     if there := cell.snapshots.find(taking.point):
         _same(there, instance, taking, cell.plan)
-        return taking.to(Step.AWAIT, said="it was taken already")
-    if clock.now > taking.ask_until:
+        return taking.asked(clock.now, "it was taken already")
+    if not taking.patient(clock.now):
         raise Broken(
             f"instance {instance.id!r} was too busy for a snapshot until {taking.ask_until:%Y-%m-%d %H:%M} UTC:"
             f" {taking.said or instance.status}",
@@ -164,7 +174,7 @@ def ask(taking: Taking, cell: Cell, clock: Clock) -> Taking:
         cell.snapshots.take(database.instance, taking.point, cell.plan.tags.model_dump() | mark.tags())
     except Unavailable as error:
         return checked.again(error.message)
-    return checked.to(Step.AWAIT, said="asked for")
+    return checked.asked(clock.now, "asked for")
 
 
 def await_(taking: Taking, cell: Cell, clock: Clock) -> Taking:
@@ -181,7 +191,7 @@ def await_(taking: Taking, cell: Cell, clock: Clock) -> Taking:
         )
     if found.usable:
         return taking.to(Step.SEAL_AFTER, taken=found.point())
-    if clock.now - taking.begun_at > PATIENCE:
+    if not taking.patient(clock.now):
         raise Broken(
             f"snapshot {taking.point!r} is not available after {PATIENCE}",
             hint="see its status and the events of RDS; the next slot takes another",
@@ -228,7 +238,7 @@ def run(
         try:
             taking = step(taking, cell, clock, checks)
         except Unavailable as error:
-            if clock.now - taking.begun_at > PATIENCE:
+            if not taking.patient(clock.now):
                 raise
             taking = taking.again(error.message)
     return taking

@@ -1,11 +1,17 @@
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from pgdrill.errors import Broken, NotRunnable
+from pgdrill.aws.snapshots import Snapshot
+from pgdrill.cell import Cell
+from pgdrill.errors import Broken, NotRunnable, Unavailable
+from pgdrill.model import Clock
 from pgdrill.points import taking, telling
 from pgdrill.points.taking import Step
 from tests.unit.plans import plan
+from tests.unit.snapshots import snapshot
 
 PLAN = plan()  # every 6 h from 01:00
 SHOP = PLAN.database(None)
@@ -22,6 +28,86 @@ def test_a_point_of_a_slot_is_named_after_it() -> None:
 def test_a_point_out_of_turn_is_named_after_its_moment_and_has_no_slot() -> None:
     begun = taking.begin(PLAN, SHOP, SLOT + 5 * MINUTE)
     assert (begun.point, begun.slot) == ("pgdrill-lab-shop-20261122t070500000z", None)
+
+
+@pytest.mark.parametrize(("every", "hours"), [("1h", 1), ("6h", 6), ("12h", 6), ("24h", 6)])
+def test_a_busy_instance_is_asked_until_the_slot_ends_and_for_six_hours_at_most(
+    every: str, hours: int
+) -> None:
+    planned = plan(points={"every": every, "offset": "0h"})
+    slot = datetime(2026, 11, 22, tzinfo=UTC)
+    assert taking.begin(planned, SHOP, slot, slot).ask_until == slot + timedelta(hours=hours)
+
+
+# ---------------------------------------------------------------------------------------------- patience
+
+
+class Snapshots:
+    """RDS with one snapshot, or none."""
+
+    def __init__(self, there: Snapshot | None = None) -> None:
+        self.there = there
+
+    def find(self, _: str) -> Snapshot | None:
+        return self.there
+
+    def take(self, *_: object) -> bool:
+        return True
+
+
+def cell(there: Snapshot | None = None, status: str = "available") -> Cell:
+    instance = SimpleNamespace(
+        id="shop-production", resource_id="db-1", status=status, encrypted=True, kms_key="key"
+    )
+    return cast(
+        "Cell",
+        SimpleNamespace(
+            plan=PLAN,
+            snapshots=Snapshots(there),
+            rds=SimpleNamespace(instance=lambda _: instance),
+            keys=SimpleNamespace(customer_managed=lambda _: True),
+        ),
+    )
+
+
+def clock(after: timedelta) -> Clock:
+    return Clock(now=SLOT + after, remaining=lambda: 60.0, budget=60)
+
+
+MAKING = snapshot(SLOT, status="creating", progress=50, recovers_to=None)
+LATE = timedelta(hours=4, minutes=5)
+
+
+def test_a_snapshot_that_was_asked_for_late_has_as_long_as_any_other() -> None:
+    waiting = taking.begin(PLAN, SHOP, SLOT, SLOT).to(Step.ASK, sealed=True)
+    asked = taking.ask(waiting, cell(), clock(LATE))
+    assert (asked.next, asked.asked_at) == (Step.AWAIT, SLOT + LATE)
+    for after in (MINUTE, taking.PATIENCE):
+        again = taking.await_(asked, cell(MAKING), clock(LATE + after))
+        assert (again.next, again.said) == (Step.AWAIT, "creating, 50 %")
+    with pytest.raises(Broken) as ended:
+        taking.await_(asked, cell(MAKING), clock(LATE + taking.PATIENCE + MINUTE))
+    assert ended.value.message == "snapshot 'pgdrill-lab-shop-2026-11-22t07z' is not available after 4:00:00"
+
+
+def test_a_snapshot_that_is_found_is_waited_for_from_then_on() -> None:
+    begun = taking.begin(PLAN, SHOP, SLOT, SLOT)
+    found = taking.check(begun, cell(MAKING), clock(LATE))
+    assert (found.next, found.asked_at, found.said) == (Step.AWAIT, SLOT + LATE, "it was taken already")
+    assert taking.await_(found, cell(MAKING), clock(LATE + taking.PATIENCE)).next is Step.AWAIT
+
+
+def test_what_does_not_answer_is_asked_as_long_as_a_busy_instance() -> None:
+    begun = taking.begin(PLAN, SHOP, SLOT, SLOT)
+
+    def silent(_: str) -> None:
+        raise Unavailable("no answer", hint="ask again")
+
+    deaf = cast("Cell", SimpleNamespace(plan=PLAN, rds=SimpleNamespace(instance=silent)))
+    ticks = iter([timedelta(0), LATE, timedelta(hours=6), timedelta(hours=6, minutes=1)])
+    with pytest.raises(Unavailable):
+        taking.run(begun, deaf, (), lambda _: clock(next(ticks)), lambda _: None)
+    assert next(ticks, None) is None
 
 
 @pytest.mark.parametrize(
