@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,11 @@ def test_what_kms_signed_is_the_record_as_it_lies_in_the_store(cell: Cell) -> No
 
 def test_verify_asks_kms_for_the_plan_s_keys(lab: Lab, cell: Cell) -> None:
     done = pgdrill(lab, "evidence", "verify", "--plan", lab.plan_path)
-    assert (done.returncode, done.stdout) == (0, "✓ shop: whole\n")
+    assert done.returncode == 0
+    assert done.stdout == (
+        "✓ shop: whole\n"
+        "1 record of ap-southeast-1 not in the bucket in ap-northeast-1: not replicated yet, or deleted there\n"
+    )
 
 
 def test_an_auditor_verifies_a_download_without_aws(downloaded: Path) -> None:
@@ -135,12 +140,31 @@ def test_what_a_lost_region_signed_is_verified_with_the_key_that_was_written_dow
         )
     lab.door.set_faults({"lost": [lab.world().region]})
     verify = ("evidence", "verify", "--plan", lab.plan_path, "--cell", "dr")
-    asked = pgdrill(lab, *verify)
-    given = pgdrill(lab, *verify, "--public-key", downloaded / "public.pem")
+    # Each waits for a region that does not answer, so both at once.
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(pgdrill, lab, *verify)
+        given = pgdrill(lab, *verify, "--public-key", downloaded / "public.pem")
+        asked = asking.result()
     lab.door.clear_faults()
     assert asked.returncode == 3
     assert asked.stderr == (
         "pgdrill: key 'alias/pgdrill-lab-signing' cannot be used: 503 in ap-southeast-1\n"
         "HINT: once KMS answers, ask again; or give the key as it was written down: --public-key FILE\n"
     )
-    assert (given.returncode, given.stdout) == (0, "✓ shop: whole\n")
+    assert given.returncode == 0
+    assert given.stdout == (
+        "✓ shop: whole\n"
+        "not compared with the bucket in ap-southeast-1: cannot list 'evidence/' in bucket"
+        f" {lab.world().evidence_bucket!r}: 503\n"
+    )
+
+
+def test_a_record_deleted_where_it_was_written_is_missed_by_the_other_region(lab: Lab, cell: Cell) -> None:
+    """The last test of the file: the other region has a copy since the test before."""
+    assert pgdrill(lab, "evidence", "verify", "--plan", lab.plan_path).stdout == "✓ shop: whole\n"
+    for key in cell.store.keys("evidence/shop/"):
+        lab.client("s3").delete_object(Bucket=cell.store.bucket, Key=key)
+    done = pgdrill(lab, "evidence", "verify", "--plan", lab.plan_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("✗ shop: 2 breaks\n")
+    assert f"dropped: drill {DRILL.drill} has no record in the bucket in ap-southeast-1" in done.stdout

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pgdrill.cli import signatures
+from pgdrill.cli import chains, signatures
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
     CellOption,
@@ -22,10 +22,9 @@ from pgdrill.cli.context import (
 )
 from pgdrill.compliance import matrix, matrix_table
 from pgdrill.errors import PlanError
-from pgdrill.evidence import archive, audit, record, terminal
+from pgdrill.evidence import archive, record, terminal
 from pgdrill.evidence.folder import Folder
 from pgdrill.evidence.junit import drill_junit
-from pgdrill.model import Verdict
 
 DAYS = ["%Y-%m-%d"]
 
@@ -110,26 +109,22 @@ def verify(
 ) -> int:
     """See whether evidence was altered, dropped or moved, and whether it is signed.
 
-    Exit status: 0 whole, 1 not, 3 there is none.
+    With a plan, the buckets of both regions are held against each other, and against what drills say they wrote.
+
+    Exit status: 0 whole, 1 not, 3 there is none of a database.
     """
     verifier = signatures.trusting(public_keys) if public_keys else None
-    source: archive.Source
     if directory:
-        source = Folder(directory)
+        asked = chains.Asked({"": Folder(directory)})
     else:
-        cell = open_cell(plan, where)
-        source, verifier = cell.store, verifier or signatures.trusting_kms(cell.plan)
-    names = [database] if database else archive.databases(source)
-    breaks = {name: audit.broken(source, name, verifier) for name in names}
+        here, there = open_cell(plan, where), open_cell(plan, "primary" if where == "dr" else "dr")
+        asked, verifier = chains.both(here, there), verifier or signatures.trusting_kms(here.plan)
+    verified = chains.verify(asked, database, verifier)
     if as_json:
-        print_json({name: [found.model_dump(mode="json") for found in of] for name, of in breaks.items()})
+        chains.tell_as_json(verified)
     else:
-        out.print(terminal.chains(breaks))
-        if verifier is None:
-            out.print("signatures were not checked: give the key with --public-key")
-    if not names:
-        return Verdict.INCONCLUSIVE.exit_status
-    return int(any(breaks.values()))
+        chains.tell(verified)
+    return verified.verdict.exit_status
 
 
 @app.command("public-key")

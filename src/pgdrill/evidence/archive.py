@@ -193,11 +193,6 @@ def link(shelf: Source, database: str, region: str, drill: str) -> Link:
     return place_of(stands) or next_link(list(bodies.values()))
 
 
-def databases(shelf: Source) -> list[str]:
-    """Return the databases that have evidence, in name order."""
-    return sorted({_database(place) for place in _places(shelf, None)})
-
-
 def render(shelf: Source, evidence: Evidence) -> str:
     """Render the report anew, from the records in the store."""
     past = history(shelf, evidence.database, before=evidence.drill, most=coverage.REMEMBERED)

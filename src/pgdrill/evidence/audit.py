@@ -27,17 +27,32 @@ class Place(NamedTuple):
         return f"{ROOT}/{self.database}/{self.region}/{self.drill}/{document}"
 
 
+# A drill of which only the record is gone is one as well.
+_KEPT = (EVIDENCE, beside(EVIDENCE), TEARDOWN)
+
+
+def databases(source: Source) -> list[str]:
+    """Return the databases of which there is evidence, or what is left of it, in name order."""
+    return sorted({place.database for place in _places(source, f"{ROOT}/")})
+
+
+def places(source: Source, database: str) -> list[Place]:
+    """Return where the records of a database lie, or lay, one region after the other."""
+    return sorted(_places(source, f"{ROOT}/{database}/"))
+
+
+def _places(source: Source, prefix: str) -> set[Place]:
+    keys = (key.split("/") for key in source.keys(prefix))
+    return {
+        Place(*parts[1:4]) for parts in keys if len(parts) == len(Place._fields) + 2 and parts[4] in _KEPT
+    }
+
+
 def broken(source: Source, database: str, verifier: Verifier | None = None) -> list[Break]:
     """Return every break in the chains of a database, one region after the other; `verifier` checks signatures too."""
-    # A drill of which only the record is gone is one as well.
-    kept = (EVIDENCE, beside(EVIDENCE), TEARDOWN)
-    keys = (key.split("/") for key in source.keys(f"{ROOT}/{database}/"))
-    places = sorted(
-        {Place(*parts[1:4]) for parts in keys if len(parts) == len(Place._fields) + 2 and parts[4] in kept}
-    )
     return [
         found
-        for _, chain in groupby(places, lambda place: place.region)
+        for _, chain in groupby(places(source, database), lambda place: place.region)
         for found in _broken(source, list(chain), verifier)
     ]
 

@@ -2,8 +2,9 @@
 
 Each record holds its number and the digest of the one before, in the order in which they were written, which need not
 be that in which drills began; each teardown holds its drill's digest again.
-Limit: whoever may write to the store can drop the newest drills. That the whole chain was written anew shows in the
-signatures beside it, which verification.py checks; against both stands Object Lock, which belongs to the deployment.
+Limit: whoever may write to the store can drop the newest drills, which comparison.py looks for. That the whole chain
+was written anew shows in the signatures beside it, which verification.py checks; against both stands Object Lock, which
+belongs to the deployment.
 """
 
 from collections.abc import Iterator, Sequence

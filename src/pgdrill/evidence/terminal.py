@@ -144,16 +144,19 @@ def _age(age: Age) -> Text:
     return Text(f"{SYMBOL[age.verdict]} {word}", style=STYLE[age.verdict])
 
 
-def chains(breaks: Mapping[str, Sequence[Break]]) -> RenderableType:
-    """Return, for each database, that its evidence is whole, or every place where it is not."""
+def chains(breaks: Mapping[str, Sequence[Break] | None]) -> RenderableType:
+    """Return, for each database, that its evidence is whole, every place where it is not, or, for None, that it has none."""
     if not breaks:
         return Text("no evidence yet")
     lines: list[RenderableType] = []
     for database, found in breaks.items():
-        held = Verdict.FAILED if found else Verdict.PASSED
-        word = plural(len(found), "break") if found else "whole"
+        held, word = Verdict.PASSED, "whole"
+        if found is None:
+            held, word = Verdict.INCONCLUSIVE, "no evidence, so nothing is verified"
+        elif found:
+            held, word = Verdict.FAILED, plural(len(found), "break")
         lines.append(Text(f"{SYMBOL[held]} {visible(database)}: {word}", style=STYLE[held]))
-        lines.extend(_note(f"{one.kind}: drill {one.drill} {one.what}", "") for one in found)
+        lines.extend(_note(f"{one.kind}: drill {one.drill} {one.what}", "") for one in found or ())
     return Group(*lines)
 
 

@@ -46,6 +46,9 @@ class Verifier:
     def __init__(self, keys_of: Callable[[str], Sequence[PublicKey] | None]) -> None:
         self._keys_of = keys_of
 
+    def checks(self, region: str) -> bool:
+        return self._keys_of(region) is not None
+
     def fault(self, region: str, body: bytes, signed: bytes | None) -> Fault | None:
         """Return what is wrong with the signature of a record, None where it holds."""
         keys = self._keys_of(region)

@@ -93,7 +93,7 @@ def test_the_latest_of_several_databases_needs_a_name(shelf: Shelf) -> None:
         archive.load(shelf, "latest")
     assert caught.value.message == "drill 'latest' is there for several databases: bank, shop"
     assert caught.value.hint == "name one of them with --database"
-    assert archive.databases(shelf) == ["bank", "shop"]
+    assert audit.databases(shelf) == ["bank", "shop"]
 
 
 def test_a_database_whose_name_begins_like_another_is_another(shelf: Shelf) -> None:

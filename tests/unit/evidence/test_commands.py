@@ -1,18 +1,21 @@
 """`pgdrill evidence`: what each command prints and how it ends."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from pgdrill.cli import app
 from pgdrill.cli import evidence as commands
-from pgdrill.errors import NotRunnable, PlanError
+from pgdrill.errors import NotRunnable, PlanError, Unavailable
 from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence, Purpose, canonical, schema
 from pgdrill.evidence.signature import sign
+from pgdrill.evidence.verification import Verifier
 from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
 from tests.unit.evidence.pen import Pen
 from tests.unit.plans import plan
@@ -21,11 +24,22 @@ REGION = "ap-southeast-1"
 PEN = Pen("ours")
 
 
+def cells(monkeypatch: pytest.MonkeyPatch, here: Shelf, there: Shelf, **changes: Any) -> None:
+    """Put a store for each cell in the place of those that the plan names."""
+    made = plan(**changes)
+
+    def opened(_: Path, where: str = "primary") -> SimpleNamespace:
+        place = made.dr if where == "dr" else made.primary
+        return SimpleNamespace(plan=made, place=place, store=there if where == "dr" else here)
+
+    monkeypatch.setattr(commands, "open_cell", opened)
+
+
 @pytest.fixture(name="shelf", autouse=True)
 def _shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """A store with one passed and one failed drill, in place of the one that the plan names."""
     shelf = Shelf()
-    monkeypatch.setattr(commands, "open_cell", lambda *_: SimpleNamespace(store=shelf, plan=plan()))
+    cells(monkeypatch, shelf, shelf)
     first = drilled(1)
     archive.save(shelf, first)
     archive.finish(shelf, torn_down(first))
@@ -111,8 +125,98 @@ def test_verify_of_altered_evidence_fails_and_names_the_drill(shelf: Shelf) -> N
     shelf.held[archive.key(drilled(1), archive.EVIDENCE)] = canonical(drilled(1, source="other"))
     result = run("verify", "--json")
     assert result.exit_code == 1
-    found = json.loads(result.stdout)["shop"]
+    found = json.loads(result.stdout)["breaks"]["shop"]
     assert {(one["drill"], one["kind"]) for one in found} == {(drilled(1).drill, "altered")}
+
+
+def test_verify_as_json_says_what_was_looked_at() -> None:
+    assert json.loads(run("verify", "--json").stdout) == {
+        "breaks": {"shop": []},
+        "without_evidence": [],
+        "signatures_checked": {"ap-southeast-1": False},
+        "buckets_compared": ["ap-southeast-1", "ap-northeast-1"],
+        "notes": ["signatures were not checked: give the key with --public-key"],
+    }
+
+
+def test_verify_of_a_database_that_has_no_evidence_verifies_nothing() -> None:
+    result = run("verify", "--database", "shpo")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("? shpo: no evidence, so nothing is verified\n")
+    told = json.loads(run("verify", "--database", "shpo", "--json").stdout)
+    assert (told["breaks"], told["without_evidence"]) == ({}, ["shpo"])
+
+
+def test_verify_misses_the_evidence_of_a_database_of_the_plan(shelf: Shelf) -> None:
+    shelf.held.clear()
+    archive.save(shelf, drilled(1, database="other"))
+    result = run("verify")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("✓ other: whole\n? shop: no evidence, so nothing is verified\n")
+
+
+def test_verify_of_what_is_left_of_a_database_is_no_lack_of_evidence(shelf: Shelf) -> None:
+    shelf.held = {key: body for key, body in shelf.held.items() if key.endswith(archive.TEARDOWN)}
+    result = run("verify")
+    assert result.exit_code == 1
+    assert "✗ shop: 1 break\n" in result.stdout
+
+
+def replicated(monkeypatch: pytest.MonkeyPatch, shelf: Shelf) -> Shelf:
+    """Give the other cell a store of its own, with all that is in this one."""
+    there = Shelf()
+    there.held = dict(shelf.held)
+    cells(monkeypatch, shelf, there)
+    return there
+
+
+def test_verify_misses_the_newest_drill_that_the_other_cell_has(
+    monkeypatch: pytest.MonkeyPatch, shelf: Shelf
+) -> None:
+    replicated(monkeypatch, shelf)
+    assert run("verify").exit_code == 0
+    newest = archive.key(drilled(2), archive.EVIDENCE)
+    del shelf.held[newest]
+    for where in ("primary", "dr"):
+        result = run("verify", "--cell", where)
+        assert result.exit_code == 1
+        assert f"dropped: drill {drilled(2).drill} has no record in the bucket in {REGION}" in " ".join(
+            result.stdout.split()
+        )
+
+
+def test_verify_misses_a_database_that_only_the_other_cell_has(
+    monkeypatch: pytest.MonkeyPatch, shelf: Shelf
+) -> None:
+    replicated(monkeypatch, shelf)
+    shelf.held.clear()
+    result = run("verify", "--json")
+    assert result.exit_code == 1
+    assert {one["kind"] for one in json.loads(result.stdout)["breaks"]["shop"]} == {"dropped"}
+
+
+def test_verify_says_what_is_not_in_the_other_cell(monkeypatch: pytest.MonkeyPatch, shelf: Shelf) -> None:
+    there = replicated(monkeypatch, shelf)
+    del there.held[archive.key(drilled(2), archive.EVIDENCE)]
+    result = run("verify")
+    assert result.exit_code == 0
+    assert result.stdout.endswith(
+        "1 record of ap-southeast-1 not in the bucket in ap-northeast-1: not replicated yet, or deleted there\n"
+    )
+
+
+def test_verify_says_when_the_other_cell_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, shelf: Shelf
+) -> None:
+    class Lost(Shelf):
+        def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+            raise Unavailable(f"cannot list {prefix + after!r}: 503", hint="wait")
+
+    cells(monkeypatch, shelf, Lost())
+    result = run("verify")
+    assert result.exit_code == 0
+    assert "not compared with the bucket in ap-northeast-1: cannot list 'evidence/': 503\n" in result.stdout
+    assert json.loads(run("verify", "--json").stdout)["buckets_compared"] == []
 
 
 @pytest.fixture(name="signed")
@@ -144,13 +248,27 @@ def test_verify_of_a_downloaded_folder_finds_what_was_altered_there(signed: Path
     assert offline(signed).exit_code == 0
     result = offline(signed, "--public-key", str(signed / "public.pem"), "--json")
     assert result.exit_code == 1
-    (found,) = json.loads(result.stdout)["shop"]
+    told = json.loads(result.stdout)
+    assert told["signatures_checked"] == {"ap-southeast-1": True}
+    (found,) = told["breaks"]["shop"]
     assert (found["drill"], found["kind"]) == (drilled(2).drill, "altered")
 
 
 def test_verify_says_when_it_could_not_look_at_signatures(signed: Path) -> None:
     assert offline(signed).stdout == (
         "✓ shop: whole\nsignatures were not checked: give the key with --public-key\n"
+    )
+
+
+def test_verify_says_of_which_region_the_plan_names_no_key(
+    monkeypatch: pytest.MonkeyPatch, shelf: Shelf
+) -> None:
+    verifier = Verifier(lambda region: None if region == REGION else [])
+    monkeypatch.setattr("pgdrill.cli.signatures.trusting_kms", lambda _: verifier)
+    result = run("verify")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "✓ shop: whole\nsignatures in ap-southeast-1 were not checked: the plan names no key there\n",
     )
 
 

@@ -85,7 +85,7 @@ def test_the_public_key_is_kept_once(shelf: Shelf) -> None:
     drills(shelf, pen)
     assert shelf.held["evidence/_keys/another.pem"].decode() == pen.public_key()
     assert pen.asked == 2
-    assert archive.databases(shelf) == ["shop"]
+    assert audit.databases(shelf) == ["shop"]
 
 
 def test_without_a_key_nothing_is_signed_and_nothing_is_missed(shelf: Shelf) -> None:

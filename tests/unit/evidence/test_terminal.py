@@ -164,8 +164,11 @@ def test_past_drills_are_listed_newest_first() -> None:
 
 def test_a_whole_chain_is_whole_and_a_broken_one_names_its_breaks() -> None:
     broken = Break(drill="d-2", kind=Kind.DROPPED, what="is number 3 and comes after number 1")
-    text = flat(shown(terminal.chains({"shop": [], "bank": [broken]})))
-    assert text == "✓ shop: whole ✗ bank: 1 break dropped: drill d-2 is number 3 and comes after number 1"
+    text = flat(shown(terminal.chains({"shop": [], "bank": [broken], "crm": None})))
+    assert text == (
+        "✓ shop: whole ✗ bank: 1 break dropped: drill d-2 is number 3 and comes after number 1"
+        " ? crm: no evidence, so nothing is verified"
+    )
 
 
 def test_no_evidence_is_told() -> None:
