@@ -358,8 +358,5 @@ def _roles(cells: tuple[Names, Names]) -> list[Statement]:
 
 def _secrets(cells: tuple[Names, Names], secrets: Iterable[str]) -> list[Statement]:
     """Read the master user's password once, to set it."""
-    arns = [
-        secret if secret.startswith("arn:") else cells[0].arn("secretsmanager", f"secret:{secret}-??????")
-        for secret in secrets
-    ]
+    arns = [cells[0].secret(secret) for secret in secrets]
     return [allow("MasterPassword", "secretsmanager:GetSecretValue", arns)] if arns else []

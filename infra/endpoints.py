@@ -126,14 +126,9 @@ def secrets_policy(names: Names, secrets: tuple[str, ...]) -> Policy:
         {
             "Sid": "Read",
             "Action": "secretsmanager:GetSecretValue",
-            "Resource": [secret_arn(names, secret) for secret in secrets],
+            "Resource": [names.secret(secret) for secret in secrets],
         },
     )
-
-
-def secret_arn(names: Names, secret: str) -> str:
-    """Return the ARN of an entry; Secrets Manager ends it in a hyphen and six characters of its own choice."""
-    return secret if secret.startswith("arn:") else names.arn("secretsmanager", f"secret:{secret}-??????")
 
 
 def _policy(names: Names, principal: str | dict[str, str], *statements: Policy) -> Policy:

@@ -62,6 +62,17 @@ class Names:
         """Return the ARN of something in this region and account."""
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
+    def secret(self, secret: str) -> str:
+        """Return the ARN of an entry that there is; Secrets Manager ends it in a hyphen and six characters of its own.
+
+        `secret` is a name, or an ARN, which is returned as it is.
+        """
+        return secret if secret.startswith("arn:") else f"{self.missing_secret(secret)}-??????"
+
+    def missing_secret(self, secret: str) -> str:
+        """Return what is evaluated for an entry that there is not, so that whoever asks is told just that."""
+        return secret if secret.startswith("arn:") else self.arn("secretsmanager", f"secret:{secret}")
+
     def role_arn(self, thing: str) -> str:
         return f"arn:aws:iam::{self.account}:role/{self.role(thing)}"
 

@@ -3,7 +3,7 @@
 The order is that of docs/permissions.md, which says why a step makes a call. Plain functions on a Scope.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from functions import FUNCTIONS, Function
 from policies import (
@@ -162,18 +162,10 @@ def signs(scope: Scope) -> Statement:
     return allow("Sign", ["kms:Sign", "kms:GetPublicKey"], scope.signing_key)
 
 
-def secrets(scope: Scope, names: Iterable[str]) -> list[str]:
-    """Return the ARNs of entries; Secrets Manager puts six characters behind a name."""
-    return [
-        name if name.startswith("arn:") else scope.arn("secretsmanager", f"secret:{name}-??????")
-        for name in names
-    ]
-
-
 def logs_in(scope: Scope) -> list[Statement]:
     """Which key a secret has is not known here."""
     return [
-        allow("LogIn", "secretsmanager:GetSecretValue", secrets(scope, scope.secrets)),
+        allow("LogIn", "secretsmanager:GetSecretValue", map(scope.names.secret, scope.secrets)),
         allow(
             "UnlockSecret",
             "kms:Decrypt",

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from policies import EVERYTHING, Document, Scope, Statement, allow, denials, document, via
-from policies_of_functions import secrets
 
 NAMESPACE = "pgdrill"
 
@@ -44,8 +43,10 @@ def looks(scope: Scope) -> list[Statement]:
     """Let the watch see which schedules are disabled and which secrets are gone; it reads none."""
     statements = [allow("LookAtSchedules", "scheduler:ListSchedules", EVERYTHING)]
     if scope.is_primary:
-        entries = secrets(scope, sorted({*scope.secrets, *scope.masters}))
-        statements.append(allow("LookAtSecrets", "secretsmanager:DescribeSecret", entries))
+        names, entries = scope.names, sorted({*scope.secrets, *scope.masters})
+        # One that is gone for good has no ARN any more, and is answered for under its name.
+        arns = dict.fromkeys(arn(entry) for entry in entries for arn in (names.secret, names.missing_secret))
+        statements.append(allow("LookAtSecrets", "secretsmanager:DescribeSecret", arns))
     return statements
 
 

@@ -134,6 +134,16 @@ def test_only_those_who_log_in_to_production_read_its_secret() -> None:
     assert who_may(Call(read.action, secret.replace(HOME, AWAY), {}, AWAY), AWAY) == set()
 
 
+def test_the_watch_is_told_of_an_entry_that_is_gone_for_good_too() -> None:
+    gone = f"arn:aws:secretsmanager:{HOME}:{ACCOUNT}:secret:shop/pgdrill"
+    look = "secretsmanager:DescribeSecret"
+    for entry in (gone, f"{gone}-AbCdEf", gone.replace("pgdrill", "master")):
+        assert who_may(Call(look, entry, {}, HOME)) == {"watch-machine"}
+    for entry in (f"{gone}-2", f"{gone}-2-AbCdEf"):
+        assert who_may(Call(look, entry, {}, HOME)) == set()
+    assert who_may(Call("secretsmanager:GetSecretValue", gone, {}, HOME)) == set()
+
+
 def test_only_those_who_open_the_copy_derive_its_password() -> None:
     key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/mac"
     assert who_may(Call("kms:GenerateMac", key, {}, HOME)) == {"unlock", "examine", "confront"}

@@ -18,6 +18,7 @@ from pgdrill.lab.deploy.deployment import Deployment as Registered
 from pgdrill.lab.lab import Lab
 from tests.integration import labs
 from tests.integration.deployed import Cell, Deployment, execute, until
+from tests.integration.test_watch import counted
 
 INSTANCE = "owners-shop"
 # What RDS says of an instance that goes on living.
@@ -25,7 +26,9 @@ MOVES = ("LatestRestorableTime",)
 
 
 class Story(NamedTuple):
-    """The instance before and after, what was registered, and what was done with it meanwhile."""
+    """The instance before and after, what was registered, and what was done with it meanwhile; `counted` is what the
+    watch counted when a secret was gone for good.
+    """
 
     before: Any
     after: Any
@@ -33,6 +36,7 @@ class Story(NamedTuple):
     ended: dict[str, Any]
     evidence: Any
     asked: set[str]
+    counted: dict[str, float]
 
 
 def owners(lab: Lab) -> dict[str, Any]:
@@ -89,10 +93,11 @@ def story() -> Iterator[Story]:
         registered = {one.type for one in Registered.read(lab.directory).resources}
         primary = Deployment(json.loads((lab.directory / OUTPUTS).read_bytes())).cell("primary")
         ended, evidence = _take_and_drill(primary)
+        lost = _lose_a_secret(primary)
         destroy(lab)
         arn = before[0]["DBInstanceArn"]
         asked = {one.action for one in calls.read(lab.directory) if one.resource == arn and one.allowed}
-        yield Story(before[0], instance(lab), registered, ended, evidence, asked)
+        yield Story(before[0], instance(lab), registered, ended, evidence, asked, lost)
 
 
 def _take_and_drill(primary: Cell) -> tuple[dict[str, Any], Any]:
@@ -114,6 +119,16 @@ def _take_and_drill(primary: Cell) -> tuple[dict[str, Any], Any]:
         Bucket=primary["EvidenceBucket"], Key=f"evidence/shop/{primary.region}/{drill}/evidence.json"
     )["Body"]
     return ended, json.loads(body.read())
+
+
+def _lose_a_secret(primary: Cell) -> dict[str, float]:
+    """Delete the master user's entry for good; return what the watch counts then."""
+    primary.client("secretsmanager").delete_secret(SecretId="owners/master", ForceDeleteWithoutRecovery=True)
+    return {name: counted(primary, name) for name in ("SecretsUnusable", "Unseen")}
+
+
+def test_a_secret_that_is_gone_for_good_is_counted_as_unusable_and_not_as_unseen(story: Story) -> None:
+    assert story.counted == {"SecretsUnusable": 1, "Unseen": 0}
 
 
 def test_a_take_and_a_drill_of_it_pass(story: Story) -> None:
