@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pgdrill.lab import postgres, production
+from pgdrill.database import Address
+from pgdrill.lab import postgres, production, shop
 from pgdrill.lab.cluster import kill_orphans
 from pgdrill.lab.deploy.deploy import deploy
 from pgdrill.lab.deploy.deployment import PLAN
@@ -25,11 +26,12 @@ def deployed(
     settings: dict[str, Any] | Callable[[Lab], dict[str, Any]] | None = None,
     *,
     rows: int = ROWS,
+    load: Callable[[Address, int], None] = shop.load,
     **of_the_lab: Any,
 ) -> Iterator[Lab]:
     """Deploy into a lab that enforces policies; its environment is this process's meanwhile.
 
-    `settings` may depend on what a function finds or makes in the lab before. `of_the_lab` are settings of the lab
+    `load` fills each instance that the stack makes with about `rows` rows. `settings` may depend on what a function finds or makes in the lab before. `of_the_lab` are settings of the lab
     itself.
 
     No schedule fires by itself: tests start what they look at.
@@ -44,7 +46,7 @@ def deployed(
         clock = Clock(now=datetime.now(UTC), remaining=lambda: 600.0, budget=600.0)
         for database in plan.databases:
             if database.master_secret:
-                production.furnish(lab, database, clock, rows)
+                production.furnish(lab, database, clock, rows, load)
         with pytest.MonkeyPatch.context() as environment:
             environment.delenv("AWS_PROFILE", raising=False)
             for name, value in lab.environment.items():

@@ -14,12 +14,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import pytest
 from typer.testing import CliRunner
 
 from pgdrill.cli import evidence as cli
+from pgdrill.database import Address
 from pgdrill.lab import calls, production, shop
 from pgdrill.lab.deploy import deploy
 from pgdrill.lab.deploy.deployment import OUTPUTS, PLAN
@@ -31,7 +33,8 @@ from tests.integration.deployed import Cell, Deployment, until
 pytestmark = pytest.mark.timeout(1800)
 
 DAYS = int(os.environ.get("PGDRILL_DAYS", "8"))
-DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 EVERY, OFFSET, KEPT = 6 * HOUR, HOUR, (DAYS - 1) * DAY
 # What is kept, those of the day that is let go next, and nothing to spare.
 QUOTA = (KEPT + DAY) // EVERY
@@ -64,9 +67,15 @@ def month() -> Iterator[Month]:
     settings = deploy.settings()
     settings["points"] = settings["copies"] = {"keep": f"{KEPT.days}d"}
     settings["database"][0]["ledger"] = "off"  # PostgreSQL's own clock cannot be moved
-    with labs.deployed(settings, rows=200, waits=0.01, manual_snapshots=QUOTA) as lab:
+    with labs.deployed(settings, load=little, waits=0.01, manual_snapshots=QUOTA) as lab:
         deployment = Deployment(json.loads((lab.directory / OUTPUTS).read_bytes()))
         yield passed(lab, deployment)
+
+
+def little(address: Address, _: int) -> None:
+    """Make one table: what a seal, an export and a drill cost grows with what there is, and they are many."""
+    with shop.connect(address, "postgres") as session:
+        session.execute("CREATE TABLE placed (number int PRIMARY KEY)")
 
 
 def passed(lab: Lab, deployment: Deployment) -> Month:
@@ -79,16 +88,16 @@ def passed(lab: Lab, deployment: Deployment) -> Month:
     ahead = timedelta()
     failed: list[Any] = []
     most: Counter[str] = Counter()
-    with shop.connect(address, "shop") as session:
-        for number, occasion in enumerate(every):
-            # Where the last one took longer than there is until this one, this one is late.
-            ahead = max(ahead, occasion.at - datetime.now(UTC) + SECOND)
+    with shop.connect(address, "postgres") as session:
+        for number, (at, due) in enumerate(groupby(every, key=lambda occasion: occasion.at)):
+            # Where the last ones took longer than there is until these, these are late.
+            ahead = max(ahead, at - datetime.now(UTC) + SECOND)
             now = lab.door.move_clock(ahead)
-            if "take" in occasion.schedule:
-                session.execute("CALL shop.place_order(%s, %s)", (1 + number % 20, 1 + number % 5))
-            fired = lab.door.fire(occasion.schedule, occasion.at, region=occasion.region)
-            assert fired["undelivered"] == "", occasion
-            failed += [(occasion, one) for one in lab.door.settle()]
+            session.execute("INSERT INTO placed VALUES (%s)", (number,))
+            for occasion in due:
+                fired = lab.door.fire(occasion.schedule, at, region=occasion.region)
+                assert fired["undelivered"] == "", occasion
+            failed += [(at, one) for one in lab.door.settle()]
             if "retain" in occasion.schedule:
                 for cell in deployment.cells:
                     most[cell.region] = max(most[cell.region], len(manual(cell)))
@@ -117,15 +126,14 @@ def points(primary: Cell, first: datetime) -> Iterator[Occasion]:
 
 
 def daily(primary: Cell, dr: Cell, first: datetime) -> Iterator[Occasion]:
-    """Exports, in as many rounds as one takes, and what each cell knows of the other before it lets points go."""
+    """What each cell knows of the other, and what it lets go after; and exports, in as many rounds as one takes."""
     for n in range(1, DAYS + 1):
         at = first + n * DAY - HOUR
-        for minute in range(3):
-            yield Occasion(at + minute * timedelta(minutes=1), primary.region, named(primary, "export"))
-        for minute, thing in (4, "watch"), (5, "retain"):
-            for second, cell in enumerate((primary, dr)):
-                due = at + timedelta(minutes=minute, seconds=second)
-                yield Occasion(due, cell.region, named(cell, thing))
+        for minute, thing in (0, "watch"), (5, "retain"):
+            for cell in (primary, dr):
+                yield Occasion(at + minute * MINUTE, cell.region, named(cell, thing))
+        for nth in range(3):
+            yield Occasion(at + nth * 5 * MINUTE, primary.region, named(primary, "export"))
 
 
 def named(cell: Cell, thing: str) -> str:

@@ -82,10 +82,16 @@ def deployed(lab: Lab, database: DatabasePlan) -> Address:
     return Address(database.host, database.port, user, password, "postgres", lab.environment["PGSSLROOTCERT"])
 
 
-def furnish(lab: Lab, database: DatabasePlan, clock: Clock, rows: int = shop.ROWS) -> Address:
-    """Put a shop and the ledger into an instance that the stack has created; return its master user's address."""
+def furnish(
+    lab: Lab,
+    database: DatabasePlan,
+    clock: Clock,
+    rows: int = shop.ROWS,
+    load: Callable[[Address, int], None] = shop.load,
+) -> Address:
+    """Put rows and the ledger into an instance that the stack has created; return its master user's address."""
     master = deployed(lab, database)
-    shop.load(master, rows)
+    load(master, rows)
     _, password = _credentials(lab, database.secret)
     ledger.install(Server(master, clock), password, role=ledger.ROLE)
     return master
