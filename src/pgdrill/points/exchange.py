@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from pgdrill import ledger
 from pgdrill.aws.rds import Instance
+from pgdrill.aws.snapshots import Snapshot
 from pgdrill.cell import Cell
 from pgdrill.drills.state import Step
 from pgdrill.errors import NotRunnable
@@ -61,7 +62,7 @@ def gather(cell: Cell, now: datetime, instances: Iterable[Instance] | None = Non
         busy=frozenset(
             {snapshot.id for snapshot in snapshots if snapshot.under_way}
             | {task.snapshot for task in cell.exports.under_way()}
-            | {point for known in stored.values() for point in known.restored}
+            | {point for name in names for point in _in_use(name, stored[name].restored, snapshots)}
         ),
         instances={
             database.name: there[database.instance]
@@ -74,9 +75,9 @@ def gather(cell: Cell, now: datetime, instances: Iterable[Instance] | None = Non
 
 
 class _Stored(NamedTuple):
-    """What the store holds of one database; most of reading it is waiting."""
+    """What the store holds of one database; most of reading it is waiting. `restored` of None may be any point."""
 
-    restored: set[str]
+    restored: set[str] | None
     drilled: Drilled | None
     beat: Beat | None
 
@@ -225,15 +226,26 @@ def _key(region: str) -> str:
     return f"inventory/{region}.json"
 
 
-def _restored(cell: Cell, database: str, now: datetime) -> set[str]:
-    """Return the points that drills and recoveries of this database are restoring.
+def _in_use(database: str, restored: set[str] | None, snapshots: Iterable[Snapshot]) -> set[str]:
+    """Return the points that are being restored: all of a database where it is not known which."""
+    if restored is not None:
+        return restored
+    return {snapshot.id for snapshot in snapshots if snapshot.mark and snapshot.mark.database == database}
 
-    One that began longer ago than a lease lasts is dead, and what it restored from is no longer read.
+
+def _restored(cell: Cell, database: str, now: datetime) -> set[str] | None:
+    """Return the points that drills and recoveries of this database are restoring; None where one cannot be read.
+
+    One that began longer ago than a lease lasts is dead, and what it restored from is no longer read. The watch names
+    what cannot be read.
     """
     prefix = f"drills/{database}/"
     oldest = f"{prefix}{now - cell.plan.drill.lease:%Y%m%dt%H%M%S}"
     bodies = [cell.store.get(key) for key in cell.store.keys(prefix, oldest) if key.endswith("/drill.json")]
-    drills = [_Drill.model_validate_json(body) for body in bodies if body is not None]
+    try:
+        drills = [_Drill.model_validate_json(body) for body in bodies if body is not None]
+    except ValidationError:
+        return None
     return {drill.point.id for drill in drills if drill.point and drill.next != Step.DONE}
 
 

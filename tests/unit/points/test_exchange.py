@@ -1,6 +1,7 @@
 """What another version of pgdrill wrote does not keep a cell from telling what it has."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
@@ -20,6 +21,8 @@ from tests.unit import cells
 from tests.unit.aws.test_rds import described
 from tests.unit.memory import Memory
 from tests.unit.plans import SMALL, plan
+from tests.unit.points.regions import Region
+from tests.unit.snapshots import copied, snapshot
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 KEY = "drills/shop/20261122t050000000z-shop/drill.json"
@@ -40,6 +43,27 @@ def test_the_points_that_drills_of_any_version_restore_are_told(
     store.put(KEY, json.dumps({"next": step, "point": point, "a_key_of": "another version"}).encode())
     cell = cast("Cell", SimpleNamespace(store=store, plan=plan()))
     assert exchange._restored(cell, "shop", NOW) == restored
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"next": 7}'])
+def test_a_drill_that_cannot_be_read_may_restore_any_point_of_its_database_until_it_must_be_dead(
+    body: bytes,
+) -> None:
+    """Everything else is gathered and told all the same."""
+    region = Region(now=NOW, offered={})
+    points = [copied(snapshot(NOW - timedelta(hours=6), database=name), NOW) for name in ("shop", "bank")]
+    region.there = {one.id: one for one in points}
+    cell = region.cell(store := Memory())
+    database = SMALL["database"][0]
+    both = [database, database | {"name": "bank", "instance": "bank-production"}]
+    cell = replace(cell, plan=Plan.model_validate(SMALL | {"database": both}))
+    store.put(KEY, body)
+    store.put(KEY.replace("shop", "bank"), json.dumps({"next": "restore", "point": {"id": "p1"}}).encode())
+    assert exchange.gather(cell, NOW).busy == {points[0].id, "p1"}
+    assert exchange.gather(cell, NOW + timedelta(hours=8)).busy == frozenset()
+    own, reply = exchange.announce(cell, NOW)
+    assert [event.kind for event in reply.events] == ["InventoryTold"]
+    assert exchange.told(cell) == own
 
 
 # Hearing ----------------------------------------------------------------------------------------------------
