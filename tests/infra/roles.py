@@ -48,8 +48,11 @@ def with_databases(count: int) -> Scope:
     return replace(scope(), instances=tuple(names), secrets=tuple(f"{name}/pgdrill" for name in names))
 
 
-def of(cell: Scope) -> dict[str, Document]:
-    """Return the policy of every role of a cell, by the role's name without stem and region."""
+def of(cell: Scope, *, locked: bool = True) -> dict[str, Document]:
+    """Return the policy of every role of a cell, by the role's name without stem and region.
+
+    `locked` says that evidence is, as with `protect`: more is granted then.
+    """
     names = Names(cell.suffix, cell.region, cell.account)
     primary = cell.is_primary
     found = functions.policies(cell)
@@ -70,13 +73,13 @@ def of(cell: Scope) -> dict[str, Document]:
     found["forwarder"] = services.forwarder(cell, other.arn("events", bus))
     if primary:
         found["rds-export"] = services.exporter(cell)
-    found[FLOW_LOG_ROLE] = _spelled(flow_log_policy(names))
+    found[FLOW_LOG_ROLE] = spelled(flow_log_policy(names))
     key = other.arn("kms", "key/storage")
-    found[ROLE] = _spelled(policy_of(names, other, cell.storage_key, key, locked=True))
+    found[ROLE] = spelled(policy_of(names, other, cell.storage_key, key, locked=locked))
     return found
 
 
-def _spelled(policy: Document) -> Document:
+def spelled(policy: Document) -> Document:
     """Return a policy with lists where one of a kind may stand alone."""
 
     def listed(name: str, value: Any) -> Any:

@@ -51,11 +51,24 @@ def test_each_function_machine_and_service_has_a_role_of_its_own(whole: Run, cel
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_role_has_the_policy_that_is_tested(whole: Run, cell: str) -> None:
     """The keys' ids apart, which are not known before they are made."""
-    region = CELLS[cell]
-    expected = roles.of(roles.scope(region))
-    for name, (_, policies) in _deployed(whole, region).items():
-        if name not in OF_THE_GROUND:
-            assert _shape(json.loads(policies[0])) == _shape(expected[name])
+    assert _policies(whole, cell) == _expected(cell, locked=False)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_role_of_the_ground_has_it_where_evidence_is_locked_too(protected: Run, cell: str) -> None:
+    expected = _expected(cell, locked=True)
+    assert _policies(protected, cell) == {name: expected[name] for name in OF_THE_GROUND}
+    assert expected != _expected(cell, locked=False)
+
+
+def _policies(run: Run, cell: str) -> dict[str, str]:
+    deployed = _deployed(run, CELLS[cell])
+    return {name: _shape(roles.spelled(json.loads(policies[0]))) for name, (_, policies) in deployed.items()}
+
+
+def _expected(cell: str, *, locked: bool) -> dict[str, str]:
+    found = roles.of(roles.scope(CELLS[cell]), locked=locked)
+    return {name: _shape(policy) for name, policy in found.items()}
 
 
 def _shape(policy: Document) -> str:
