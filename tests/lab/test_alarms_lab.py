@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pgdrill.cli import app
+from pgdrill.lab import calls
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
 from pgdrill.watching import alarms
@@ -189,7 +190,7 @@ def test_a_topic_whose_policy_does_not_know_cloudwatch_is_not_told(lab: Lab) -> 
     (item,) = history["AlarmHistoryItems"]
     assert item["HistorySummary"] == (
         f"Failed to execute action {arn}. Received error: "
-        f"cloudwatch.amazonaws.com is not authorized to perform: SNS:Publish on resource: {arn}"
+        f"cloudwatch.amazonaws.com is not authorized to perform: sns:Publish on resource: {arn}"
     )
 
 
@@ -223,6 +224,41 @@ def test_an_encrypted_topic_is_told_where_its_key_admits_cloudwatch(
     put(lab, f"encrypted-{name}", MetricName="Never", AlarmActions=[arn])
     lab.door.evaluate_alarms(NOON + 11 * MINUTE)
     assert len(letters(lab, arn)) == int(admits)
+    asked = [one for one in calls.read(lab.directory) if one.session.endswith(f":encrypted-{name}")]
+    assert {(one.role, one.action, one.allowed) for one in asked} >= {
+        ("cloudwatch.amazonaws.com", "sns:Publish", True),
+        ("cloudwatch.amazonaws.com", "kms:GenerateDataKey", admits),
+    }
+
+
+def test_a_topic_whose_key_nobody_can_use_is_not_told(lab: Lab) -> None:
+    arn = topic(lab, "locked")
+    sns, kms = lab.client("sns"), lab.client("kms")
+    put(lab, "locked", MetricName="Locked", TreatMissingData="notBreaching", AlarmActions=[arn])
+    cloudwatch = lab.client("cloudwatch")
+
+    def told() -> int:
+        for state in "OK", "ALARM":
+            cloudwatch.set_alarm_state(AlarmName="locked", StateValue=state, StateReason="try")
+        return len(letters(lab, arn))
+
+    key = lab.world().storage_key
+    for name in "alias/aws/sns", key:
+        sns.set_topic_attributes(TopicArn=arn, AttributeName="KmsMasterKeyId", AttributeValue=name)
+        assert told() == 0
+    own = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    uses = {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": ["kms:GenerateDataKey*", "kms:Decrypt"],
+        "Resource": "*",
+    }
+    policy = json.dumps(own | {"Statement": [*own["Statement"], uses]})
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
+    kms.disable_key(KeyId=key)
+    assert told() == 0
+    kms.enable_key(KeyId=key)
+    assert told() == 1
 
 
 def test_silence_for_maintenance_is_kept_and_ended(lab: Lab) -> None:

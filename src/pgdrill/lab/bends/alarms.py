@@ -26,7 +26,7 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import cloudwatch, eventbridge, sns
 
-from pgdrill.lab.bends import mutes, topics
+from pgdrill.lab.bends import key_use, mutes, roles
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.clock import LabClock
 from pgdrill.lab.cloudwatch import alarms, rules, wording
@@ -226,10 +226,16 @@ def _publish(topic: str, alarm: str, subject: str, message: str) -> str | None:
         return f"the lab has no actions of {spec.service}"
     if spec.region != get_region():
         return f"{topic} is in another region"
-    refusal = topics.refusal(topic, SERVICE, alarm)
-    if refusal is None:
-        sns.publish_internal(topic, message, subject)
-    return refusal
+    policy = sns.topic_policy_for_arn(topic)
+    if policy is None:
+        return f"Topic does not exist: {topic}"
+    try:
+        roles.check_service(SERVICE, "sns:Publish", topic, source=alarm, policy=policy[0])
+        key_use.check_service(SERVICE, topic, source=alarm)
+    except roles.NotAllowed as error:
+        return str(error)
+    sns.publish_internal(topic, message, subject)
+    return None
 
 
 @cache

@@ -19,7 +19,7 @@ from typing import Any
 
 from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import eventbridge, kms, lambda_svc, sns, sqs
+from ministack.services import eventbridge, lambda_svc, sns, sqs
 
 from pgdrill.lab.bends import key_use, roles, schedules
 from pgdrill.lab.bends.graft import Function, graft
@@ -121,35 +121,15 @@ def _ask_resource(arn: str, source: str) -> None:
         policy=policy[0] if policy else None,
         named=service != "sns",
     )
-    _ask_key(EVENTS, arn, source=source, named=False)
-
-
-def _ask_key(service: str, arn: str, *, source: str, named: bool = True) -> None:
-    """See that the key of a queue or topic lets a service use it in its own name."""
-    key = key_use.message_key(arn.split(":")[2], arn)
-    if key is None:
-        return
-    found = kms._resolve_key(key)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
-    if found is None:
-        raise _Undeliverable("the key of the target is not there")
-    policy = kms.key_policy_for_arn(found["Arn"])
-    for use in key_use.SENDS:
-        roles.check_service(
-            service,
-            use,
-            found["Arn"],
-            source=source,
-            policy=policy[0] if policy else None,
-            named=named,
-        )
+    key_use.check_service(EVENTS, arn, source=source, named=False)
 
 
 def _as_the_key(original: Function) -> Function:
     def deliver_to_sqs(endpoint: str, *message: Any, topic_arn: str = "", **more: Any) -> None:
         try:
             with request_scope(get_account_id(), parse_arn(endpoint).region):
-                _ask_key(SNS, endpoint, source=topic_arn)
-        except (_Undeliverable, roles.NotAllowed) as error:
+                key_use.check_service(SNS, endpoint, source=topic_arn)
+        except roles.NotAllowed as error:
             log.warning("not delivered from %s to %s: %s", topic_arn, endpoint, error)
             return
         original(endpoint, *message, topic_arn=topic_arn, **more)

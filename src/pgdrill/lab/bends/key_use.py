@@ -14,6 +14,7 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, request_scope
 from ministack.services import kms, s3, secretsmanager, sns, sqs
 
+from pgdrill.lab.bends import roles
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.service import Rds
 
@@ -100,6 +101,32 @@ def message_key(service: str, resource: str) -> str | None:
     elif service == "sns":
         found = sns._topic_by_arn_any_scope(resource)  # noqa: SLF001
     return (found or {}).get("attributes", {}).get("KmsMasterKeyId") or None
+
+
+def check_service(service: str, resource: str, *, source: str, named: bool = True) -> None:
+    """See that the key of a queue or topic, if it has one, lets a service use it in its own name.
+
+    `source` and `named` are as in `roles.check_service`.
+
+    Raises:
+        NotAllowed: it does not, or cannot be used by anybody, or is AWS's own, whose policy names no service.
+    """
+    key = message_key(resource.split(":")[2], resource)
+    if key is None:
+        return
+    found = kms._resolve_key(key)  # type: ignore[no-untyped-call] # noqa: SLF001
+    if found is None or found["KeyState"] != "Enabled" or ":alias/aws/" in f":{key}":
+        raise roles.NotAllowed(f"{service} is not authorized to use the key {key}")
+    policy = kms.key_policy_for_arn(found["Arn"])
+    for use in SENDS:
+        roles.check_service(
+            service,
+            use,
+            found["Arn"],
+            source=source,
+            policy=policy[0] if policy else None,
+            named=named,
+        )
 
 
 def _secret_key(service: str, resource: str) -> str | None:
