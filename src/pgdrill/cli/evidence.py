@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from pgdrill.cli import chains, signatures
 from pgdrill.cli.context import (
@@ -27,6 +28,8 @@ from pgdrill.evidence.folder import Folder
 from pgdrill.evidence.junit import drill_junit
 
 DAYS = ["%Y-%m-%d"]
+# Columns of a terminal.
+NARROW = 120
 
 app = typer.Typer(help="What past drills proved: records, reports, and their chain.", no_args_is_help=True)
 
@@ -177,9 +180,22 @@ def show_matrix(
     if as_json:
         print_json(made)
     else:
-        print_table(matrix_table.table(made))
+        _print_matrix(matrix_table.table(made))
         out.print(matrix_table.summary(made))
     return made.verdict.exit_status
+
+
+def _print_matrix(lines: Table) -> None:
+    """Print sentences folded to a terminal; where nobody looks, each on one line."""
+    if not out.is_terminal:
+        print_table(lines)
+        return
+    for column in lines.columns:
+        column.overflow = "fold"
+    if out.width < NARROW:
+        # Frameworks have long names, and what the evidence says needs the room.
+        lines.columns[0].max_width = 24
+    out.print(lines)
 
 
 @app.command()

@@ -1,12 +1,16 @@
 """`pgdrill evidence`: what each command prints and how it ends."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from pgdrill.cli import app
@@ -326,6 +330,26 @@ def test_public_key_needs_one_in_the_plan(monkeypatch: pytest.MonkeyPatch) -> No
 def test_public_key_prints_what_verify_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "open_cell", lambda *_: SimpleNamespace(signer=PEN))
     assert run("public-key").stdout == PEN.public_key()
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_the_matrix_fits_the_terminal_and_nothing_of_it_is_cut(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    period = ("--since", "2026-10-01", "--until", "2026-12-01")
+    piped = run("matrix", *period).stdout
+    assert max(map(len, piped.splitlines())) > width
+    shown = StringIO()
+    monkeypatch.setattr(
+        commands, "out", Console(file=shown, width=width, force_terminal=True, no_color=True, _environ={})
+    )
+    run("matrix", *period)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).splitlines()
+    assert max(map(len, lines)) <= width
+    # Folded within words too, so letters are counted and not words.
+    letters = [Counter(re.sub(r"[\s─]", "", text)) for text in ("".join(lines), piped)]
+    assert letters[0] == letters[1]
+    assert not any("…" in line for line in lines)
 
 
 def test_schema_is_that_of_the_record() -> None:
