@@ -93,7 +93,11 @@ def rules(settings: Settings, names: Names, machines: Sequence[str]) -> Iterator
 
 
 def _over(names: Names, kind: Kind) -> Rule:
-    """Tell that an alarm is over; of one that becomes OK by its first data, nobody wants to know."""
+    """Tell that an alarm is over; of one that becomes OK by its first data, nobody wants to know.
+
+    Not of one on a topic's own deliveries, which would fail again where it was told.
+    """
+    ending = [one.name for one in ALARMS if one.topic is kind and not one.tells]
     return Rule(
         f"{kind}-alarm-over",
         kind,
@@ -102,7 +106,7 @@ def _over(names: Names, kind: Kind) -> Rule:
             "source": ["aws.cloudwatch"],
             "detail-type": ["CloudWatch Alarm State Change"],
             "detail": {
-                "alarmName": [{"prefix": names.thing(one.name)} for one in ALARMS if one.topic is kind],
+                "alarmName": [{"prefix": names.thing(one)} for one in ending],
                 "state": {"value": ["OK"]},
                 "previousState": {"value": ["ALARM"]},
             },

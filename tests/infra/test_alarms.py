@@ -60,7 +60,12 @@ def test_an_alarm_is_in_its_region_and_carries_the_tags(away: Run) -> None:
 
 def test_an_alarm_is_told_to_the_topic_of_what_it_is_about_and_its_first_data_to_nobody(home: Run) -> None:
     deployed = by_name(home)
-    for name, kind in (("drill-failed-shop", Kind.DRILLS), ("snapshot-late-shop", Kind.BACKUPS)):
+    for name, kind in (
+        ("drill-failed-shop", Kind.DRILLS),
+        ("snapshot-late-shop", Kind.BACKUPS),
+        ("backups-unheard", Kind.DRILLS),
+        ("drills-unheard", Kind.BACKUPS),
+    ):
         inputs = deployed[f"pgdrill-test-{name}"].inputs
         assert inputs["alarmActions"] == [TOPICS[kind]]
     assert not any("okActions" in one.inputs for one in deployed.values())
@@ -90,6 +95,13 @@ def test_alarms_on_schedules_and_what_is_set_aside_look_at_this_deployments(home
         "AWS/SQS",
         {"QueueName": "pgdrill-test-dead-letters"},
     )
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_a_topic_could_not_tell_is_looked_at_by_the_name_it_has(home: Run, kind: Kind) -> None:
+    unheard = by_name(home)[f"pgdrill-test-{kind}-unheard"].inputs
+    assert (unheard["namespace"], unheard["metricName"]) == ("AWS/SNS", "NumberOfNotificationsFailed")
+    assert unheard["dimensions"] == {"TopicName": TOPICS[kind].rpartition(":")[2]}
 
 
 def test_what_is_added_up_or_filled_is_an_expression(home: Run) -> None:

@@ -316,6 +316,32 @@ def reaped(scene: Scene) -> datetime:
     return scene.now
 
 
+def unheard(scene: Scene) -> datetime:
+    """A queue that is told everything is deleted; the next that is told is the canary."""
+    sns, sqs = scene.primary.client("sns"), scene.primary.client("sqs")
+    url = sqs.create_queue(QueueName="deskbell")["QueueUrl"]
+    asked = {"QueueUrl": url, "AttributeNames": ["QueueArn"]}
+    queue = sqs.get_queue_attributes(**asked)["Attributes"]["QueueArn"]
+    for topic in topics(scene):
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    sqs.delete_queue(QueueUrl=url)
+    scene.fly()
+    return scene.now
+
+
+def unsubscribed(scene: Scene) -> None:
+    sns = scene.primary.client("sns")
+    for topic in topics(scene):
+        for one in scene.primary.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic):
+            if one["Endpoint"].endswith(":deskbell"):
+                sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+
+
+def topics(scene: Scene) -> list[str]:
+    found = scene.primary.client("sns").list_topics()["Topics"]
+    return [one["TopicArn"] for one in found if one["TopicArn"].endswith(("-backups", "-drills"))]
+
+
 # What does not happen -----------------------------------------------------------------------------------------
 
 
@@ -519,6 +545,15 @@ CHAPTERS = (
                 metric="the lab publishes nothing of its queues",
             ),
         ),
+    ),
+    Chapter(
+        "somebody is not told",
+        unheard,
+        (
+            Cause("backups-unheard", "a queue that is subscribed to it is deleted, and the canary flies"),
+            Cause("drills-unheard", "a queue that is subscribed to it is deleted, and the canary flies"),
+        ),
+        over=unsubscribed,
     ),
     Chapter(
         "a restore hangs",

@@ -3,6 +3,9 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -503,6 +506,64 @@ def test_a_function_that_fails_as_often_as_a_step_is_tried_is_told(lab: Lab) -> 
     invoke(lab, "failing")
     lab.door.evaluate_alarms(soon())
     assert len(letters(lab, told)) == 1
+
+
+@pytest.mark.parametrize("gone", ["the queue", "its policy", "the endpoint"])
+def test_what_does_not_reach_a_subscriber_is_told_and_what_does_is_not(lab: Lab, gone: str) -> None:
+    name = gone.replace(" ", "-")
+    arn, (sns, sqs) = topic(lab, name), (lab.client("sns"), lab.client("sqs"))
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    admit(lab, url, "sns.amazonaws.com")
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{HOME}:{ACCOUNT}:{name}")
+    told = watched_by(lab, "backups-unheard", name, {"TopicName": arn.rpartition(":")[2]})
+    sns.publish(TopicArn=arn, Message="heard")
+    lab.door.evaluate_alarms(soon())
+    assert state(lab, "backups-unheard") == "OK"
+    before = len(letters(lab, told))
+    if gone == "the queue":
+        sqs.delete_queue(QueueUrl=url)
+    elif gone == "its policy":
+        admit(lab, url, "events.amazonaws.com")
+    else:
+        closes(lab, arn)
+    sns.publish(TopicArn=arn, Message="not heard")
+    metric = {"Namespace": "AWS/SNS", "MetricName": "NumberOfNotificationsFailed"}
+    about = [{"Name": "TopicName", "Value": arn.rpartition(":")[2]}]
+    until(lambda: bool(lab.client("cloudwatch").list_metrics(**metric, Dimensions=about)["Metrics"]), 10)
+    lab.door.evaluate_alarms(soon())
+    (letter,) = letters(lab, told)[before:]
+    assert json.loads(letter["text"])["Trigger"]["MetricName"] == "NumberOfNotificationsFailed"
+
+
+def closes(lab: Lab, arn: str) -> None:
+    """Subscribe an endpoint that confirms, and then is not there any more."""
+    tokens: SimpleQueue[str] = SimpleQueue()
+
+    class Desk(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            tokens.put(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["Token"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Desk) as server:
+        asked = Thread(target=server.handle_request)
+        asked.start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        lab.client("sns").subscribe(TopicArn=arn, Protocol="http", Endpoint=endpoint)
+        asked.join()
+    lab.client("sns").confirm_subscription(TopicArn=arn, Token=tokens.get(timeout=1))
+
+
+def test_the_bare_emulator_counts_no_deliveries(unbent: Lab) -> None:
+    arn, (sns, sqs) = topic(unbent, "unheard"), (unbent.client("sns"), unbent.client("sqs"))
+    url = sqs.create_queue(QueueName="unheard")["QueueUrl"]
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{HOME}:{ACCOUNT}:unheard")
+    sqs.delete_queue(QueueUrl=url)
+    sns.publish(TopicArn=arn, Message="not heard")
+    assert unbent.client("cloudwatch").list_metrics(Namespace="AWS/SNS")["Metrics"] == []
 
 
 def test_the_bare_emulator_counts_no_executions(unbent: Lab) -> None:

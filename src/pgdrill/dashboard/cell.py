@@ -130,6 +130,10 @@ class Cell:
             width,
         )
 
+    def watched(self, name: str) -> Series:
+        """Return what an alarm of the cell looks at."""
+        return self._watched(alarms.BY_NAME[name], self.asked(name)[0])
+
     def _watched(self, alarm: Alarm, subject: Subject) -> Series:
         about = {
             Scope.FUNCTION: {"FunctionName": self.thing(subject.name)},

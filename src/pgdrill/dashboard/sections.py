@@ -5,7 +5,9 @@ running now? Pure: from the plan and where it is deployed.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from pgdrill import messages
 from pgdrill.dashboard.board import (
     HOURLY,
     WEEKS,
@@ -520,8 +522,16 @@ def _system(cell: Cell) -> Iterator[Row]:
                 "What the watch found wrong",
                 tuple(Series(label, (cell.metric(name),)) for label, name in wrong.items()),
                 Unit.COUNT,
+                width=QUARTER,
             ),
-            Chart("Temporary instances that a drill left", swept, Unit.COUNT, shape=Shape.BARS, span=HOURLY),
+            Chart(
+                "Temporary instances that a drill left",
+                swept,
+                Unit.COUNT,
+                shape=Shape.BARS,
+                span=HOURLY,
+                width=QUARTER,
+            ),
             *present(
                 (
                     cell.alarmed(
@@ -529,8 +539,21 @@ def _system(cell: Cell) -> Iterator[Row]:
                         "Since the canary arrived",
                         Unit.HOURS,
                         says="hours; one is sent daily",
+                        width=QUARTER,
                     ),
                 )
+            ),
+            Chart(
+                "Told to somebody whom it did not reach",
+                tuple(
+                    replace(cell.watched(f"{kind}-unheard"), label=f"the topic {kind}", tone=Tone.BAD)
+                    for kind in messages.Kind
+                ),
+                Unit.COUNT,
+                shape=Shape.BARS,
+                span=HOURLY,
+                says="deliveries that failed",
+                width=QUARTER,
             ),
         )
     )

@@ -126,7 +126,8 @@ class Alarm:
 
     `counts_from` says from when its minutes count. `allowance` is what passes on purpose between that moment and the
     threshold. An alarm with `fill` takes that value for a period without data. `at_once` says that one bad data point
-    is enough whatever the plan asks for, `by_region` that the metric has the region for a dimension, `about_thing` which
+    is enough whatever the plan asks for, `tells` that it tells another topic than its name says, and nobody that it is
+    over, `by_region` that the metric has the region for a dimension, `about_thing` which
     dimension one of AWS's has, and what follows the stem in the thing's name. `asked` says whether the plan has it for a database.
     """
 
@@ -145,6 +146,7 @@ class Alarm:
     period: timedelta | None = None
     allowance: timedelta = timedelta(0)
     at_once: bool = False
+    tells: Kind | None = None
     by_region: bool = False
     about_thing: tuple[str, str] | None = None
     asked: Callable[[Subject], bool] = lambda _: True
@@ -161,7 +163,8 @@ class Alarm:
     @property
     def topic(self) -> Kind:
         """Return the topic that is told."""
-        return Kind.DRILLS if self.name.startswith(("drill", "recovery", "reaper")) else Kind.BACKUPS
+        of_drills = self.name.startswith(("drill", "recovery", "reaper"))
+        return self.tells or (Kind.DRILLS if of_drills else Kind.BACKUPS)
 
     @property
     def text(self) -> Text:
@@ -196,7 +199,7 @@ class Alarm:
         elif self.watched:
             steps |= {"until the watch looks": WATCH, "the watch and its state machine": ROUND}
         else:
-            steps["until AWS publishes it"] = 2 * MINUTE
+            steps["until AWS publishes it"] = PUBLISHED.get(self.namespace, 2 * MINUTE)
         steps |= {"until the minute is over": MINUTE, "until CloudWatch looks": MINUTE}
         if self.fill is None:
             steps["further data points"] = (points - 1) * length
@@ -297,7 +300,9 @@ def _beats(subject: Subject) -> bool:
 
 
 FUNCTIONS, MACHINES = "AWS/Lambda", "AWS/States"
-SCHEDULES, QUEUES = "AWS/Scheduler", "AWS/SQS"
+SCHEDULES, QUEUES, TOPICS = "AWS/Scheduler", "AWS/SQS", "AWS/SNS"
+# Source: SNS Developer Guide, "Monitoring Amazon SNS topics using CloudWatch": five minutes once, one by now.
+PUBLISHED = {TOPICS: 5 * MINUTE}
 LOOK = "the look that first shows it"
 
 ALARMS: tuple[Alarm, ...] = (
@@ -553,6 +558,24 @@ ALARMS: tuple[Alarm, ...] = (
         missing="notBreaching",
         period=WATCH,
         at_once=True,
+    ),
+    *(
+        Alarm(
+            f"{kind}-unheard",
+            Scope.CELL,
+            ("NumberOfNotificationsFailed",),
+            constant(0),
+            "the delivery that failed",
+            namespace=TOPICS,
+            about_thing=("TopicName", f"-{kind}"),
+            statistic="Sum",
+            missing="notBreaching",
+            # What is told of it may fail as well: one letter an hour, and none that it is over.
+            period=HOUR,
+            at_once=True,
+            tells=other,
+        )
+        for kind, other in ((Kind.BACKUPS, Kind.DRILLS), (Kind.DRILLS, Kind.BACKUPS))
     ),
     Alarm(
         "other-cell-silent",

@@ -18,10 +18,12 @@ Definition = Mapping[str, Any]
 MINUTE = timedelta(minutes=1)
 # Lambda and Step Functions send their counts when the minute that they are of is over.
 PUBLISHED_BY_AWS = 2 * MINUTE
+# SNS sent them every five minutes, and says one by now.
+PUBLISHED_BY_SNS = 5 * MINUTE
 # A window that slides ends with the last whole minute; alarms are looked at every minute; SNS delivers at once.
 WHOLE_MINUTE = EVALUATED = DELIVERED = MINUTE
 OWN = "pgdrill"
-NAMESPACES = (OWN, "AWS/Lambda", "AWS/States", "AWS/SQS", "AWS/Scheduler", "AWS/Events")
+NAMESPACES = (OWN, "AWS/Lambda", "AWS/States", "AWS/SQS", "AWS/Scheduler", "AWS/Events", "AWS/SNS")
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _FILL = re.compile(r"FILL\(m1, \d+\)")
 # With these one bad value in a period is enough, whatever else is in it.
@@ -110,7 +112,8 @@ def told_after(alarm: Definition, rounds: Rounds, allowed: timedelta = timedelta
     if _filled(alarm):
         # The last data point before the silence came one round before the one that is missing.
         return rounds.take + wanted * period - rounds.every + seen
-    published = rounds.every + rounds.take if namespace == OWN else PUBLISHED_BY_AWS
+    by_aws = PUBLISHED_BY_SNS if namespace == "AWS/SNS" else PUBLISHED_BY_AWS
+    published = rounds.every + rounds.take if namespace == OWN else by_aws
     at_once = (statistic, alarm["ComparisonOperator"]) in AT_ONCE
     whole = timedelta(0) if at_once else period
     return allowed + published + whole + seen + (wanted - 1) * period

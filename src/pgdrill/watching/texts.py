@@ -21,6 +21,21 @@ def drill(wanted: str) -> str:
     return f"`aws stepfunctions start-execution --region {{region}} --state-machine-arn {machine} --input '{given}'`"
 
 
+def unheard(topic: str) -> Text:
+    """Return what is said, at the other topic, of one that did not reach somebody.
+
+    Source: SNS Developer Guide, "Monitoring Amazon SNS topics using CloudWatch", on NumberOfNotificationsFailed.
+    """
+    return Text(
+        f"{{region}}: what the topic {topic} told did not reach one who is subscribed to it.",
+        "the last hour; the value is how many deliveries failed, of an HTTPS endpoint each try",
+        "an HTTPS endpoint, queue or mailbox was not told. Nobody counts a subscription that was never confirmed, mail"
+        " that a server took and dropped, or what a chat makes of it.",
+        "see who it is, mend or remove it: `aws sns list-subscriptions-by-topic --region {region} --topic-arn"
+        f" arn:aws:sns:{{region}}:{{account}}:{{stem}}-{topic}`. Nobody is told that it is over: tell it something.",
+    )
+
+
 AGE = "the value is its age in seconds; it should be under {threshold}"
 
 TEXTS = {
@@ -206,6 +221,8 @@ TEXTS = {
         "somebody was not told, or something was not started. What is due again was made up for since.",
         "read them: each names its rule or schedule and the error. Delete them when you know why, and the alarm ends.",
     ),
+    "backups-unheard": unheard("backups"),
+    "drills-unheard": unheard("drills"),
     "other-cell-silent": Text(
         "{region} has heard nothing of {other}.",
         "the value is the seconds since its last inventory; one comes every five minutes, none late by {threshold}",
@@ -221,8 +238,8 @@ TEXTS = {
     "canary-missing": Text(
         "{region}: the daily canary did not arrive where messages are awaited.",
         "the value is the seconds since the last one; it should be under {threshold}",
-        "messages may not reach you. This one did, so it is not all of them: e-mail or chat may be broken.",
-        "publish by hand to both topics, and see their subscriptions, policies and key.",
+        "the machine canary, a topic or the way to its queue is broken. Of mail, endpoints and chats it tells nothing.",
+        "see the last executions of the machine canary, then policies and keys of both topics and the queue canary.",
     ),
     "unseen": Text(
         "{region}: the watch could not look at everything.",

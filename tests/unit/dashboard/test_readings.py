@@ -31,6 +31,7 @@ def test_every_chart_of_the_example_but_those_of_what_never_happened_has_data(
             "Schedules that started nothing",
             "Set aside, told or started nobody",
             "Temporary instances that a drill left",
+            "Told to somebody whom it did not reach",
         }
 
 

@@ -177,6 +177,13 @@ CASES = (
             1,
         ),
     ),
+    *(
+        Case(
+            f"{topic}-unheard",
+            put=("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": f"pgdrill-lab-{topic}"}, 1),
+        )
+        for topic in ("backups", "drills")
+    ),
     Case("other-cell-silent", silent, X + WATCH, region=AWAY),
     Case("storage-dear", seeing(dollars=501.0)),
     Case(

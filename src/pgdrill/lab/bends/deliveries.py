@@ -1,8 +1,7 @@
 """The emulator drops an event for a bus in another region, and asks nobody of a delivery; AWS asks role or resource.
 
-A rule's or schedule's target is reached as its role, if that may: `events:PutEvents` for a bus, here in whichever
-region, `states:StartExecution` for a state machine. A queue, topic or function has to let EventBridge in by its own
-policy, and its key by the key's; a topic and a key are not told for which rule it comes. What cannot be delivered goes to the target's dead-letter queue, a schedule's input
+A schedule's target, and a rule's where it is a bus, here in whichever region, or a state machine, is reached as its
+role, if that may. A queue, topic or function has to let a rule in by its own policy, and its key by the key's; a topic and a key are not told for which rule it comes. What cannot be delivered goes to the target's dead-letter queue, a schedule's input
 as its role and an event as the queue's policy may. A forwarded event keeps its account, region, id and time.
 What a topic delivers to an encrypted queue, the queue's key has to let SNS encrypt; else it is lost.
 
@@ -21,17 +20,25 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, lambda_svc, sns, sqs
 
-from pgdrill.lab.bends import key_use, roles, schedules
+from pgdrill.lab.bends import delivery_metrics, key_use, roles, schedules
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.service import Rds
 
 log = logging.getLogger(__name__)
 EVENTS, SCHEDULER, SNS = "events.amazonaws.com", "scheduler.amazonaws.com", "sns.amazonaws.com"
-# Targets that let EventBridge in by their own policy: what it does there, and where the policy is.
-WITHIN_POLICY: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "lambda": ("lambda:InvokeFunction", lambda_svc.function_policy_for_arn),
-    "sns": ("sns:Publish", sns.topic_policy_for_arn),
-    "sqs": ("sqs:SendMessage", sqs.queue_policy_for_arn),
+# What is done with a target.
+ACTIONS = {
+    "events": "events:PutEvents",
+    "lambda": "lambda:InvokeFunction",
+    "sns": "sns:Publish",
+    "sqs": "sqs:SendMessage",
+    "states": "states:StartExecution",
+}
+# Targets that let rules in by their own policy, and where that is; schedules come as their role everywhere.
+WITHIN_POLICY: dict[str, Callable[[str], Any]] = {
+    "lambda": lambda_svc.function_policy_for_arn,
+    "sns": sns.topic_policy_for_arn,
+    "sqs": sqs.queue_policy_for_arn,
 }
 # The rules that an event went through, with their regions; the emulator's own path does not tell regions apart.
 HOPS = "_Hops"
@@ -80,18 +87,17 @@ def _scheduled(rule: dict[str, Any]) -> bool:
 
 def _ask(spec: Any, target: dict[str, Any], rule: dict[str, Any]) -> None:
     """See that the target may be reached: by its role if that is what its service asks for, else by its own policy."""
-    if spec.service in {"states", "events"}:
-        action = "states:StartExecution" if spec.service == "states" else "events:PutEvents"
-        _ask_role(target, rule, action)
-    elif not _scheduled(rule) and spec.service in WITHIN_POLICY:
+    if spec.service not in ACTIONS:
+        raise _Undeliverable(f"the lab delivers nothing to {spec.service}")
+    if _scheduled(rule) or spec.service not in WITHIN_POLICY:
+        _ask_role(target, rule, ACTIONS[spec.service])
+    else:
         _ask_resource(target["Arn"], rule["Arn"])
 
 
 def _ask_role(target: dict[str, Any], rule: dict[str, Any], action: str) -> None:
     if "RoleArn" not in target:
-        if action.startswith("states:"):
-            raise _Undeliverable("a state machine is started with a role, and the target has none")
-        return
+        raise _Undeliverable(f"{action} takes a role, and the target has none")
     if not _scheduled(rule):
         roles.check(target["RoleArn"], EVENTS, action, target["Arn"], source=rule["Arn"])
         return
@@ -110,8 +116,7 @@ def _group(schedule: dict[str, Any]) -> str:
 def _ask_resource(arn: str, source: str) -> None:
     """See that a queue, topic or function lets EventBridge in by its own policy, and its key by that of the key."""
     service = arn.split(":")[2]
-    action, policy_of = WITHIN_POLICY[service]
-    policy = policy_of(arn)
+    action, policy = ACTIONS[service], WITHIN_POLICY[service](arn)
     # EventBridge tells a topic nothing of whom it comes for, and no key.
     roles.check_service(
         EVENTS,
@@ -131,6 +136,7 @@ def _as_the_key(original: Function) -> Function:
                 key_use.check_service(SNS, endpoint, source=topic_arn)
         except roles.NotAllowed as error:
             log.warning("not delivered from %s to %s: %s", topic_arn, endpoint, error)
+            delivery_metrics.failed(topic_arn)
             return
         original(endpoint, *message, topic_arn=topic_arn, **more)
 
