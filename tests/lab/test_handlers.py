@@ -192,7 +192,7 @@ def test_a_drill_whose_examination_is_a_bug_is_judged_inconclusive_and_destroyed
 
 
 def test_a_drill_that_cannot_be_judged_is_destroyed_and_told(production: Production) -> None:
-    answer = call("restore", {"drill": begin(wanted=production.point.id)["drill"]})
+    answer = restored(production)
     error = {"Error": "Lambda.Unknown", "Cause": "The function ran out of memory"}
     done, replies = conduct(call("destroy", {"drill": answer["drill"], "error": error}))
     assert (done.verdict, done.reason) == (Verdict.INCONCLUSIVE, "not judged: Lambda.Unknown ended the step")
@@ -201,7 +201,7 @@ def test_a_drill_that_cannot_be_judged_is_destroyed_and_told(production: Product
 
 
 def test_a_second_drill_of_the_database_is_refused_and_touches_nothing(production: Production) -> None:
-    first = call("restore", {"drill": begin(wanted=production.point.id)["drill"]})
+    first = restored(production)
     try:
         error = caught("choose", {"due_at": now().isoformat(), "database": "shop"})
         assert error["Error"] == Busy.__name__
@@ -212,7 +212,7 @@ def test_a_second_drill_of_the_database_is_refused_and_touches_nothing(productio
 
 
 def test_an_expired_lease_is_reaped_in_passes_that_wait_for_nothing(production: Production) -> None:
-    made = call("restore", {"drill": begin(wanted=production.point.id)["drill"]})["drill"]
+    made = restored(production)["drill"]
     assert call("reap", {"due_at": now().isoformat()}) == {"reply": None}
     until(lambda: observed(made) == "unlock")
     late = now() + production.plan.drill.lease
@@ -222,6 +222,13 @@ def test_an_expired_lease_is_reaped_in_passes_that_wait_for_nothing(production: 
         until(lambda: call("reap", {"due_at": late.isoformat()}) == {"reply": None})
     assert message.topic == "instance reaped"
     until(lambda: production.leased() == [])
+
+
+def restored(production: Production) -> dict[str, JSON]:
+    """Return what came of asking RDS for an instance, once it was noted since when."""
+    noted = call("restore", {"drill": begin(wanted=production.point.id)["drill"]})["drill"]
+    assert noted["next"] == "restore"
+    return call("restore", {"drill": noted})
 
 
 def observed(drill: JSON) -> str:

@@ -105,11 +105,15 @@ def _unlocked(cell: Cell, lease: Lease, clock: Clock) -> None:
 
 
 def restore(drill: Drill, cell: Cell, clock: Clock) -> Drill:
-    """Ask RDS for the temporary instance, or adopt it where an earlier try was heard after all."""
-    stages = drill.at(Stage.REQUESTED, clock.now)
+    """Ask RDS for the temporary instance, or adopt it where an earlier try was heard after all.
+
+    Since when is noted first, and kept before RDS is asked: as long as it refuses, a recovery would wait.
+    """
+    if drill.requested_at is None:
+        return drill.to(Step.RESTORE, requested_at=clock.at())
     place, shape = outcome.asked_for(drill, cell)
     cell.rds.restore(drill.restored_from(), drill.holding(), place, shape, cell.plan.tags.model_dump())
-    drill = drill.model_copy(update={"stages": stages})
+    drill = drill.model_copy(update={"stages": drill.at(Stage.REQUESTED, drill.requested_at)})
     return drill.to(Step.OBSERVE, stages=drill.at(Stage.ACCEPTED, clock.at()))
 
 

@@ -78,6 +78,7 @@ class Drill(Model):
     tries: int = 0
     point: RecoveryPoint | None = None
     held: Annotated[Lease | Recovered | None, Field(union_mode="left_to_right")] = None
+    requested_at: Moment | None = None
     password_asked: bool = False
     handing_over_at: Moment | None = None
     accepted: bool = False
