@@ -335,19 +335,48 @@ def test_an_encrypted_topic_takes_the_publisher_s_right_to_its_key(lab: Lab, unb
         assert refusal(client, "publish", **message) is None
 
 
+def test_a_schedule_reaches_a_queue_as_its_role_may(lab: Lab, unbent: Lab) -> None:
+    due = datetime(2026, 11, 22, 6, tzinfo=UTC)
+    for each, arrives in (lab, False), (unbent, True):
+        url, arn = queue(each, "scheduled", HOME, "sns.amazonaws.com")
+        role = Role(each, "sends", service="scheduler.amazonaws.com")
+        daily(each, "sends", arn, role.arn)
+        assert each.door.fire("sends", due)["undelivered"] == (
+            ""
+            if arrives
+            else f"arn:aws:sts::{ACCOUNT}:assumed-role/sends is not authorized to perform: sqs:SendMessage"
+            f" on resource: {arn}"
+        )
+        assert bool(received(each, url, HOME)) == arrives
+        role.may(allow("sqs:SendMessage", arn))
+        assert each.door.fire("sends", due)["undelivered"] == ""
+        assert received(each, url, HOME) == [{}]
+
+
+def test_what_the_lab_does_not_know_is_not_delivered(lab: Lab) -> None:
+    role = Role(lab, "streams", allow("*"), service="scheduler.amazonaws.com")
+    daily(lab, "streams", f"arn:aws:kinesis:{HOME}:{ACCOUNT}:stream/s", role.arn)
+    fired = lab.door.fire("streams", datetime(2026, 11, 22, 6, tzinfo=UTC))
+    assert fired["undelivered"] == "the lab delivers nothing to kinesis"
+
+
+def daily(lab: Lab, name: str, target: str, role: str, **more: Any) -> None:
+    lab.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": target, "RoleArn": role, "Input": "{}"},
+        **more,
+    )
+
+
 def test_a_schedule_is_read_with_its_key(lab: Lab) -> None:
     key = lab.world().storage_key
     runs = Role(lab, "read-runs", service="states.amazonaws.com")
     arn = machine(lab, "read", {"Only": {"Type": "Succeed"}}, role=runs.arn)
     start = allow("states:StartExecution", arn)
     starts = Role(lab, "read-starts", start, service="scheduler.amazonaws.com")
-    lab.client("scheduler").create_schedule(
-        Name="read",
-        ScheduleExpression="rate(1 day)",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        KmsKeyArn=key,
-        Target={"Arn": arn, "RoleArn": starts.arn, "Input": "{}"},
-    )
+    daily(lab, "read", arn, starts.arn, KmsKeyArn=key)
     due = datetime(2026, 11, 22, 6, tzinfo=UTC)
     assert "kms:Decrypt" in lab.door.fire("read", due)["undelivered"]
     own = f"arn:aws:scheduler:{HOME}:{ACCOUNT}:schedule/default/read"

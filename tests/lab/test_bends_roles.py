@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
-from tests.lab.functions import deploy, execute, invoke
+from tests.lab.functions import deploy, execute, invoke, machine
 from tests.lab.labs import MakeLab
 from tests.lab.roles import ACCOUNT, Role, Statement, allow
 
@@ -155,6 +155,30 @@ def test_a_state_machine_s_key_takes_its_role_s_right_to_it(lab: Lab, unbent: La
             context = {"kms:EncryptionContext:aws:states:stateMachineArn": arn}
             role.may(allow(["kms:Decrypt", "kms:GenerateDataKey"], key, StringEquals=context))
         assert execute(each, arn, {})["status"] == "SUCCEEDED"
+
+
+def test_an_integration_that_the_lab_does_not_serve_fails(lab: Lab, unbent: Lab) -> None:
+    put = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::dynamodb:putItem",
+        "Arguments": {"TableName": "kept", "Item": {"k": {"S": "a"}}},
+        "End": True,
+    }
+    for each, served in (lab, False), (unbent, True):
+        each.client("dynamodb").create_table(
+            TableName="kept",
+            KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        runs = Role(each, "puts", service=STATES)
+        ended = execute(each, machine(each, "puts", {"Put": put}, role=runs.arn))
+        assert (ended["status"] == "SUCCEEDED") == served
+        if not served:
+            assert (ended["error"], ended["cause"]) == (
+                "States.Runtime",
+                "the lab does not serve the integration dynamodb:putItem",
+            )
 
 
 def replicates(source: str, target: str, *keys: str) -> list[Statement]:

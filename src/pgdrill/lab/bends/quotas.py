@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack import app
-from ministack.core import router
+from ministack.core import iam_actions, router
 from ministack.core.responses import get_account_id, get_region
 
-from pgdrill.lab.bends.graft import Drifted
+from pgdrill.lab.bends.graft import Drifted, Function, graft
 from pgdrill.lab.rds.quotas import CODE, NAME, Asked, Quotas
 from pgdrill.lab.rds.service import Rds
 
@@ -29,10 +29,26 @@ class _Refused(Exception):
 
 
 def apply(rds: Rds) -> None:
-    if SERVICE in app.SERVICE_HANDLERS:
+    if SERVICE in app.SERVICE_HANDLERS or SERVICE in iam_actions.SERVICE_TO_IAM_NAMESPACE:
         raise Drifted("the emulator has Service Quotas now, which a bend stands in for")
+    iam_actions.SERVICE_TO_IAM_NAMESPACE[SERVICE] = SERVICE
+    parameters = "service, method, path, headers, body, query_params, region, account_id"
+    graft(iam_actions, f"extract_resource_arn({parameters})", _on_the_quota)
     router.SERVICE_PATTERNS[SERVICE] = {"target_prefixes": [PREFIX]}
     app.SERVICE_HANDLERS[SERVICE] = _handler(rds.quotas)
+
+
+def _on_the_quota(original: Function) -> Function:
+    """Only a request for more is evaluated on a quota. Source: Service Authorization Reference, Service Quotas."""
+
+    def extract_resource_arn(service: str, *request: Any) -> str:
+        _, _, headers, body, *_, region, account = request
+        if service != SERVICE or not headers.get("x-amz-target", "").endswith(".RequestServiceQuotaIncrease"):
+            return str(original(service, *request))
+        asked = json.loads(body or b"{}")
+        return f"arn:aws:servicequotas:{region}:{account}:{asked.get('ServiceCode')}/{asked.get('QuotaCode')}"
+
+    return extract_resource_arn
 
 
 def _handler(quotas: Quotas) -> Callable[..., Any]:

@@ -2,7 +2,7 @@
 
 A task that calls AWS does so through the front door, as the role of its state machine, so policies hold. Arguments,
 results and errors have Step Functions' names, and an argument that AWS does not know is refused. A function is
-invoked and an execution started only where the role may.
+invoked and an execution started only where the role may; an integration that the lab does not serve fails.
 
 Source: Step Functions Developer Guide, "Integrating services" and "Handling errors in Step Functions workflows".
 """
@@ -129,7 +129,7 @@ def _texts(given: Any) -> Any:
 
 
 def _ask(name: str, arguments: Any) -> None:
-    """See that the role may do what the emulator then does in-process.
+    """See that the role may do what the emulator then does in-process; what is not known here fails.
 
     Raises:
         roles.NotAllowed: it may not.
@@ -144,5 +144,5 @@ def _ask(name: str, arguments: Any) -> None:
     elif name.startswith("arn:aws:lambda:"):
         action, resource = "lambda:InvokeFunction", name
     else:
-        return
+        raise failure("States.Runtime", f"the lab does not serve the integration {name}")
     roles.check(machine["roleArn"], SERVICE, action, resource, source=machine["stateMachineArn"])
