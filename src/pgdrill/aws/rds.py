@@ -247,7 +247,17 @@ class Rds:
 def restore_call(
     point: RecoveryPoint, held: Lease | Recovered, place: Place, shape: Shape, tags: dict[str, str]
 ) -> tuple[str, dict[str, Any]]:
-    """Return the client's method and the parameters of a restore. RDS fills in what is left out, so nothing is."""
+    """Return the client's method and the parameters of a restore.
+
+    RDS fills in what is left out, often with less than the source has, so little is left to it:
+    engine, port and size of the storage, which are the source's;
+    type, IOPS and throughput of the storage: a type wants IOPS named with it, which a small gp3 volume cannot have;
+    option group, certificate, network type and zone: where the place leaves a choice at all, RDS's own is as good;
+    logs in CloudWatch, of which it makes none: what a copy logs may hold data;
+    the backup window: a drill takes no backups, and a recovered instance gets one of its region at random.
+
+    Source: RDS API reference, RestoreDBInstanceFromDBSnapshot and RestoreDBInstanceToPointInTime.
+    """
     parameters: dict[str, Any] = {
         "DBInstanceClass": shape.instance_class,
         "DBSubnetGroupName": place.subnet_group,

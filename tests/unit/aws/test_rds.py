@@ -300,6 +300,33 @@ def test_a_moment_is_asked_for_where_its_backups_are(arn: str | None, source: di
     assert parameters["RestoreTime"] == NOW
 
 
+# What `restore_call` says that it leaves to RDS.
+LEFT = {
+    "Engine", "Port", "AllocatedStorage", "MaxAllocatedStorage", "StorageType", "Iops", "StorageThroughput",
+    "DedicatedLogVolume", "OptionGroupName", "CACertificateIdentifier", "NetworkType", "AvailabilityZone",
+    "EnableCloudwatchLogsExports", "PreferredBackupWindow",
+}  # fmt: skip
+# Of other engines, RDS Custom, Outposts, directories, and other ways to say what is said.
+ELSEWHERE = {
+    "AdditionalStorageVolumes", "BackupTarget", "CustomIamInstanceProfile", "DBClusterSnapshotIdentifier", "DBName",
+    "Domain", "DomainAuthSecretArn", "DomainDnsIps", "DomainFqdn", "DomainIAMRoleName", "DomainOu",
+    "EnableCustomerOwnedIp", "LicenseModel", "ManageMasterUserPassword", "MasterUserSecretKmsKeyId",
+    "ProcessorFeatures", "UseDefaultProcessorFeatures", "SourceDBInstanceAutomatedBackupsArn", "SourceDbiResourceId",
+    "TagSpecifications", "TdeCredentialArn", "TdeCredentialPassword", "UseLatestRestorableTime",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [PointKind.SNAPSHOT, PointKind.PITR])
+def test_a_restore_names_all_that_rds_could_fill_in_but_for_what_it_says(kind: PointKind) -> None:
+    point = POINT.model_copy(update={"kind": kind})
+    method, parameters = restore_call(point, LEASE, plan().primary.place, SHAPE, {})
+    client, _ = scripted("rds")
+    operation = client.meta.method_to_api_mapping[method]
+    members = set(client.meta.service_model.operation_model(operation).input_shape.members)
+    assert members - set(parameters) - ELSEWHERE == members & LEFT
+    assert set(parameters) <= members
+
+
 def test_the_window_of_an_earlier_instance_of_the_same_name_is_not_its_own() -> None:
     client, script = scripted("rds")
     early, late = NOW.replace(hour=1), NOW.replace(hour=2)
