@@ -21,56 +21,57 @@ ONLY_IN_AWS: dict[tuple[str, str], str] = {
     ("DeliverLogs", "logs:UpdateLogDelivery"): "Step Functions looks for it when a state machine is changed",
 }  # fmt: skip
 
-# Nothing of a run that goes well needs these.
-ONLY_IN_NEED: dict[tuple[str, str], str] = {
+# By role, statement and action: nothing of a run that goes well needs these.
+ONLY_IN_NEED: dict[tuple[str, str, str], str] = {
     **dict.fromkeys(
         [
-            ("SetAside", "sqs:SendMessage"),
-            ("EncryptWhatIsSetAside", "kms:Decrypt"),
-            ("EncryptWhatIsSetAside", "kms:GenerateDataKey"),
+            ("scheduler", "SetAside", "sqs:SendMessage"),
+            ("scheduler", "EncryptWhatIsSetAside", "kms:Decrypt"),
+            ("scheduler", "EncryptWhatIsSetAside", "kms:GenerateDataKey"),
         ],
         "the scheduler sets aside what it could not start",
     ),
+    **dict.fromkeys(
+        [(role, "DeleteTemporary", "rds:DeleteDBInstance") for role in ("choose", "reap")],
+        "an expired lease is ended before another drill, and by the reaper",
+    ),
+    **dict.fromkeys(
+        [(role, "DeletePoints", "rds:DeleteDBSnapshot") for role in ("retain", "copy")],
+        "points go when they are old, and copies that failed make room",
+    ),
     (
-        "DeleteTemporary",
-        "rds:DeleteDBInstance",
-    ): "an expired lease is ended before another drill, and by the reaper",
-    ("DeletePoints", "rds:DeleteDBSnapshot"): "points go when they are old, and copies that failed make room",
-    (
+        "restore",
         "LookAtTemporary",
         "rds:DescribeDBInstances",
     ): "an instance that is there already is adopted if it is the drill's",
-    ("Sign", "kms:GetPublicKey"): "whoever signs first with a key leaves its public half with the evidence",
-    ("UnlockSecret", "kms:Decrypt"): "a secret may have a key of its own; that of AWS needs nobody's leave",
-    ("Start", "states:StartExecution"): "a machine starts another only when there is something to tell",
+    (
+        "destroy",
+        "Sign",
+        "kms:GetPublicKey",
+    ): "whoever signs first with a key leaves its public half with the evidence",
     **dict.fromkeys(
-        [
-            ("Publish", "sns:Publish"),
-            ("EncryptMessages", "kms:Decrypt"),
-            ("EncryptMessages", "kms:GenerateDataKey"),
-        ],
-        "nobody is told what is well",
+        [(role, "UnlockSecret", "kms:Decrypt") for role in ("beat", "seal")],
+        "a secret may have a key of its own; that of AWS needs nobody's leave",
     ),
-}
-# By role too: what others with the same statement use.
-ONLY_OF: dict[tuple[str, str, str], str] = {
+    **dict.fromkeys(
+        [(f"{machine}-machine", "Start", "states:StartExecution") for machine in ("beat", "seal", "reap")],
+        "a machine starts another only when there is something to tell",
+    ),
     ("hear", "List", "s3:ListBucket"): "S3 says that an inventory is not there yet only to who may list",
-    **dict.fromkeys(
-        [
-            ("s3-replication", "Read", "s3:GetObjectRetention"),
-            ("s3-replication", "Read", "s3:GetObjectLegalHold"),
-        ],
-        "S3 carries the lock of an object with it, where objects are locked: protect",
-    ),
     (
         "s3-replication",
         "Encrypt",
         "kms:GenerateDataKey",
     ): "S3 makes a new key of the other bucket's, now and then; the lab's has none",
 }
+# The same, of what is granted only where evidence is locked: protect.
+WHERE_LOCKED: dict[tuple[str, str, str], str] = dict.fromkeys(
+    [("s3-replication", "Read", f"s3:GetObject{lock}") for lock in ("Retention", "LegalHold")],
+    "S3 carries the lock of an object with it, where objects are locked: protect",
+)
 
 
 def why(role: str, statement: str, action: str) -> str | None:
     """Return why a grant may be left unused; None where it has no reason. `role` is without stem and region."""
-    of_all = (ONLY_IN_AWS | ONLY_IN_NEED).get((statement, action))
-    return SERVICES.get(role) or ONLY_OF.get((role, statement, action)) or of_all
+    of_one = (ONLY_IN_NEED | WHERE_LOCKED).get((role, statement, action))
+    return SERVICES.get(role) or of_one or ONLY_IN_AWS.get((statement, action))

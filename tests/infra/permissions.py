@@ -13,7 +13,7 @@ from policies import Document, Statement
 from tests.infra import roles
 from tests.infra.linting import EXPLAINED
 from tests.infra.program import ACCOUNT
-from unused_grants import ONLY_IN_AWS, ONLY_IN_NEED, ONLY_OF, SERVICES
+from unused_grants import ONLY_IN_AWS, ONLY_IN_NEED, SERVICES, WHERE_LOCKED
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "permissions-deployed.md"
 # The endpoint that a function's own calls go through, by the action's service.
@@ -120,12 +120,14 @@ def _unused() -> Iterator[tuple[str, str]]:
     """Yield grants of one statement and one reason in one row."""
     for role, why in SERVICES.items():
         yield f"all of `{role}`", why
-    reasons = ONLY_IN_AWS | ONLY_IN_NEED
-    for sid, why in dict.fromkeys((sid, why) for (sid, _), why in reasons.items()):
-        actions = [action for (name, action), each in reasons.items() if (name, each) == (sid, why)]
-        yield f"`{sid}`: {', '.join(actions)}", why
-    for (role, sid, action), why in ONLY_OF.items():
-        yield f"`{sid}` of `{role}`: {action}", why
+    reasons = {("", *grant): why for grant, why in ONLY_IN_AWS.items()} | ONLY_IN_NEED | WHERE_LOCKED
+    for sid, why in dict.fromkeys((sid, why) for (_, sid, _), why in reasons.items()):
+        alike = [
+            (role, action) for (role, name, action), each in reasons.items() if (name, each) == (sid, why)
+        ]
+        whose = ", ".join(f"`{role}`" for role in dict.fromkeys(role for role, _ in alike) if role)
+        actions = ", ".join(dict.fromkeys(action for _, action in alike))
+        yield f"`{sid}`{f' of {whose}' if whose else ''}: {actions}", why
 
 
 def _row(function: Function) -> str:

@@ -14,7 +14,7 @@ from tests.infra.evaluation import ALLOW, DENY, Call
 from tests.infra.linting import EXPLAINED, findings
 from tests.infra.program import ACCOUNT
 from tests.infra.roles import AWAY, HOME
-from unused_grants import ONLY_IN_AWS, ONLY_IN_NEED
+from unused_grants import ONLY_IN_AWS, ONLY_IN_NEED, WHERE_LOCKED, why
 
 IDS = sorted(roles.ALL)
 PRODUCTION = f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production"
@@ -353,13 +353,23 @@ def test_a_policy_that_iam_would_refuse_is_refused_at_preview() -> None:
 
 def test_every_reason_for_an_unused_grant_is_of_a_grant() -> None:
     granted = {
-        (statement["Sid"], action)
-        for _, policy in roles.ALL.values()
+        (name.rpartition(f"-{scope.region}")[0], statement["Sid"], action)
+        for name, (scope, policy) in roles.ALL.items()
         for statement in policy["Statement"]
         if statement["Effect"] == "Allow"
         for action in statement["Action"]
     }
-    assert set(ONLY_IN_AWS | ONLY_IN_NEED) - granted == set()
+    assert set(ONLY_IN_NEED | WHERE_LOCKED) - granted == set()
+    assert set(ONLY_IN_AWS) - {(sid, action) for _, sid, action in granted} == set()
+
+
+def test_a_reason_excuses_the_role_that_it_is_about_alone() -> None:
+    look = ("LookAtTemporary", "rds:DescribeDBInstances")
+    assert why("restore", *look) == "an instance that is there already is adopted if it is the drill's"
+    for role in ("observe", "unlock", "examine", "destroy", "confront"):
+        assert why(role, *look) is None
+    assert why("observe", "Interfaces", "ec2:DeleteNetworkInterface") is not None
+    assert why("canary-machine", "Publish", "sns:Publish") is None
 
 
 def test_the_document_is_fresh() -> None:
