@@ -1,4 +1,7 @@
-"""Makes the zip that a function runs from, byte for byte the same from the same checkout and lock.
+"""Makes the zip that a function runs from: the same files in the same order from the same checkout and lock.
+
+With the same zlib they are the same bytes. Another one may pack them otherwise; then a function gets a new version with
+nothing new in it. Not to pack them would make the one with Parquet three times as large.
 
 Writes one file into the directory given, and into pgdrill's cache folder what others' packages are packed to: packing
 them takes most of the time, and they change with the lock alone.

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from copy import copy
 from importlib import metadata
 from pathlib import Path
 from zipfile import ZipFile
@@ -42,6 +43,19 @@ def test_a_zip_that_holds_the_same_files_is_left_as_it_is(common: Path, tmp_path
         archive.writestr("more.py", "")
     zips.build(tmp_path, platform="host")
     assert there.read_bytes() == common.read_bytes()
+
+
+def test_a_zip_of_the_same_files_that_another_zlib_packed_is_left_as_it_is(
+    common: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / common.name
+    with ZipFile(common) as archive, ZipFile(there, "w") as other:
+        for entry in archive.infolist():
+            body = archive.read(entry)
+            other.writestr(copy(entry), body, compresslevel=1)
+    packed = there.read_bytes()
+    assert packed != common.read_bytes()
+    assert zips.build(tmp_path, platform="host").read_bytes() == packed
 
 
 def test_entries_are_sorted_theirs_before_ours_and_have_one_time_and_one_mode(common: Path) -> None:
