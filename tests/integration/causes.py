@@ -12,7 +12,7 @@ from typing import Any
 
 from pgdrill.lab.deploy import deploy
 from tests.integration.deployed import until
-from tests.integration.scene import DAY, HOUR, MINUTE, Scene
+from tests.integration.scene import DAY, EVERY, HOUR, MINUTE, Scene
 
 SECOND = timedelta(seconds=1)
 # The lab's quota of manual snapshots; the alarm wants a day's points to be free, four.
@@ -382,7 +382,9 @@ def copied_again(scene: Scene) -> None:
 
 def watch_withheld(scene: Scene) -> datetime:
     """The watch of the primary cell does not run any more."""
-    scene.jump(scene.now + 2 * MINUTE)
+    after = scene.now + 2 * MINUTE
+    # Just after an occasion, so that the other cell misses its telling a while after the watch is missed here.
+    scene.jump(after + EVERY - (after - datetime(2026, 1, 1, tzinfo=UTC)) % EVERY + MINUTE)
     scene.watched = {"dr"}
     scene.notes["missing"] = scene.now + 5 * MINUTE
     return scene.notes["missing"]
@@ -398,9 +400,8 @@ def stands_still(scene: Scene) -> datetime:
     available(scene)
     rds = scene.primary.client("rds")
     rds.stop_db_instance(DBInstanceIdentifier=scene.instance)
-    due: datetime = described(scene)["LatestRestorableTime"] + 15 * MINUTE
-    scene.jump(due - 4 * MINUTE)
-    scene.passes(3 * MINUTE)
+    due: datetime = described(scene)["LatestRestorableTime"] + 5 * MINUTE
+    scene.jump(due)
     return due
 
 
@@ -437,10 +438,9 @@ def beats_stop(scene: Scene) -> datetime:
 def canary_withheld(scene: Scene) -> datetime:
     """The canary flies, and a day later it does not."""
     scene.fly()
-    due = scene.now + DAY + 15 * MINUTE
+    due = scene.now + DAY
     scene.flies = False
-    scene.jump(due - 4 * MINUTE)
-    scene.passes(3 * MINUTE)
+    scene.jump(due)
     return due
 
 
@@ -625,6 +625,7 @@ CHAPTERS = (
         "no canary comes",
         canary_withheld,
         (Cause("canary-missing", "the schedule of the canary does not fire"),),
+        lasts=16 * MINUTE,
         also=frozenset({("dr", "canary-missing")}),
         over=canary_again,
         heals=frozenset({("primary", "canary-missing"), ("dr", "canary-missing")}),
@@ -653,6 +654,7 @@ CHAPTERS = (
         "production stands still",
         stands_still,
         (Cause("restorable-late", "production is stopped, and nothing is archived", "shop"),),
+        lasts=16 * MINUTE,
         over=starts,
         heals=frozenset({("primary", "restorable-late-shop")}),
     ),

@@ -121,7 +121,7 @@ PASSED = FIRST + 14 * DAY + 2 * HOUR
 CASES = (
     Case("snapshot-late", without_points(SLOT), SLOT + 15 * MINUTE, SLOT),
     Case("backups-shortened", instance(retention_days=6)),
-    Case("restorable-late", instance(restorable_to=X), X + 15 * MINUTE),
+    Case("restorable-late", instance(restorable_to=X), X + 5 * MINUTE),
     Case("quota-near", lambda seen: owning(seen, quota=Quota(used=97, limit=100))),
     Case("retention-shortened", put=own("PointsDeletedForRoom", Region=HOME)),
     Case(
@@ -189,7 +189,7 @@ CASES = (
     Case(
         "canary-missing",
         seeing(canary_at=FIRST + 19 * DAY + 9 * HOUR),
-        FIRST + 20 * DAY + 9 * HOUR + 15 * MINUTE,
+        FIRST + 20 * DAY + 9 * HOUR,
         FIRST + 20 * DAY + 9 * HOUR,
     ),
     Case("unseen", seeing(unseen=frozenset({"the schedules"}))),
