@@ -453,7 +453,7 @@ def _storage(cell: Cell) -> Iterator[Row]:
                 Unit.DOLLARS,
                 shape=Shape.HELD,
                 span=WEEKS,
-                says="as if nothing were shared between snapshots: no bill is higher",
+                says="of snapshots and automated backups, each as if full; logs, replicated backups and exports not counted",
             ),
         )
     )

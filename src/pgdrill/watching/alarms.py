@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pgdrill.messages import Kind
 from pgdrill.plan import (
     PREFIX,
+    Checks,
     Copies,
     Cost,
     DatabasePlan,
@@ -26,9 +27,11 @@ from pgdrill.plan import (
     Exports,
     Notify,
     Objectives,
+    Plan,
     Points,
     Stack,
 )
+from pgdrill.watching import storage
 from pgdrill.watching.texts import TEXTS, Text
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -93,6 +96,8 @@ class Watchable(Protocol):
     def notify(self) -> Notify: ...
     @property
     def cost(self) -> Cost: ...
+    @property
+    def checks(self) -> Checks: ...
 
 
 @dataclass(frozen=True)
@@ -595,7 +600,7 @@ ALARMS: tuple[Alarm, ...] = (
         "storage-dear",
         Scope.CELL,
         ("StorageDollars",),
-        lambda subject: subject.plan.cost.ceiling,
+        lambda subject: storage.left_for(cast("Plan", subject.plan), subject.region),
         LOOK,
     ),
     Alarm(

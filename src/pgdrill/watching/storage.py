@@ -1,7 +1,8 @@
 """What the snapshots that are there take and cost a month, reckoned as the plan's own costs are. Pure.
 
 AWS bills what changed between snapshots and tells nobody how much that is, so there are two numbers: an estimate by
-`cost.changed_daily`, and an upper bound that takes each as full. Exports lie in S3, and are not in it.
+`cost.changed_daily`, and an upper bound that takes each as full. What pgdrill does not keep as a snapshot is not in
+it: exports, which lie in S3, the log of the PITR window, and automated backups that RDS replicates.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from pgdrill.aws.rds import Instance
 from pgdrill.aws.snapshots import Snapshot
 from pgdrill.model import Model
 from pgdrill.plan import Plan
-from pgdrill.planning.cost import prices
+from pgdrill.planning.cost import estimate, prices
 from pgdrill.points.inventory import Inventory
 
 DAY = timedelta(days=1)
@@ -49,8 +50,10 @@ def stored(own: Inventory, instances: Iterable[Instance], plan: Plan) -> tuple[S
     sizes = {Kind.SNAPSHOTS if primary else Kind.COPIES: (points, full)}
     if primary:
         kept = [one for one in here if one.retention_days]
+        # A volume's first full backup is shared; where there is a snapshot, that has it.
+        pointed = {one.source for one in own.snapshots if one.usable}
         sizes[Kind.AUTOMATED] = (
-            sum(one.storage_gb * (1 + changed * one.retention_days) for one in kept),
+            sum(one.storage_gb * ((one.id not in pointed) + changed * one.retention_days) for one in kept),
             float(sum(one.storage_gb * (1 + one.retention_days) for one in kept)),
         )
     # As much as the databases themselves have is free where they are.
@@ -75,6 +78,16 @@ def stored(own: Inventory, instances: Iterable[Instance], plan: Plan) -> tuple[S
 def monthly(of: Iterable[Stored]) -> float:
     """Return the estimate for all kinds, in US dollars a month."""
     return round(sum(one.usd for one in of), 2)
+
+
+def left_for(plan: Plan, region: str) -> float:
+    """Return what a cell's snapshots may cost a month, in US dollars: what is planned, and half of what the plan leaves.
+
+    So while all else costs what is planned, the whole passes the ceiling only where a cell passes its part.
+    """
+    reckoned = estimate(plan)
+    planned = sum(line.usd for line in reckoned.lines if line.region == region and "snapshots" in line.what)
+    return round(planned + max(0.0, reckoned.ceiling - reckoned.total) / 2, 2)
 
 
 def _taken(snapshots: Sequence[Snapshot], changed: float) -> float:

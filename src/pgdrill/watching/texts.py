@@ -230,9 +230,10 @@ TEXTS = {
         "is {other} up? If not, this is the day: see the runbook's recovery in {region}. Else see machine watch there.",
     ),
     "storage-dear": Text(
-        "{region}: the estimated storage cost passed its ceiling.",
-        "the value is dollars a month, as the plan estimates them; the ceiling is {threshold}",
-        "money, and perhaps something that is kept although it should not be.",
+        "{region}: what points take costs more than the plan leaves for it.",
+        "the value is dollars a month, estimated; {threshold} are what is planned and half of what cost.ceiling leaves",
+        "with all else as planned both cells may pass the ceiling; perhaps something is kept that should not be."
+        " Not in it: exports, logs of the PITR window, replicated automated backups.",
         "`pgdrill plan explain`; then what is kept: `pgdrill point list --cell {cell} --database DATABASE`.",
     ),
     "canary-missing": Text(

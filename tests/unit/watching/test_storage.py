@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
+import pytest
+
 from pgdrill.aws.snapshots import Quota
+from pgdrill.planning.cost import estimate, prices
 from pgdrill.points.inventory import Inventory
 from pgdrill.watching.ages import measure
-from pgdrill.watching.storage import Kind, Stored, monthly, stored
+from pgdrill.watching.storage import Kind, Stored, left_for, monthly, stored
 from tests.unit.instances import instance
 from tests.unit.plans import plan
 from tests.unit.snapshots import AWAY, HOME, copied, snapshot
@@ -13,6 +16,7 @@ from tests.unit.watching.world import DAY, FIRST, HOUR, look
 
 PLAN = plan(cost={"changed_daily": 0.1})
 PRODUCTION = instance(id="shop-production", storage_gb=100, retention_days=7)
+SHOP = {"name": "shop", "instance": "shop-production", "secret": "s", "storage_gb": 100}
 SLOTS = [FIRST + number * 6 * HOUR for number in range(5)]
 
 
@@ -33,11 +37,33 @@ def test_a_snapshot_after_the_first_takes_what_changed_since_and_at_most_all() -
     assert (SLOTS[-1] - SLOTS[0], one.gigabytes, one.most_gigabytes) == (DAY, 110.0, 500.0)
 
 
-def test_as_much_as_the_database_has_is_free_where_it_is() -> None:
+def test_the_first_full_backup_is_shared_and_as_much_as_the_database_has_is_free_where_it_is() -> None:
     found = by_kind(HOME)
-    assert found[Kind.AUTOMATED].gigabytes == 170.0
-    price = found[Kind.SNAPSHOTS].usd / 110
-    assert found[Kind.AUTOMATED].usd == round(70 * price, 2)
+    price = prices()["backup"].at(HOME)
+    assert (found[Kind.AUTOMATED].gigabytes, found[Kind.AUTOMATED].usd) == (70.0, 0)
+    assert found[Kind.SNAPSHOTS].usd == round((110 + 70 - 100) * price, 2)
+    nothing = stored(inventory(HOME, []), [PRODUCTION], PLAN)
+    assert {one.kind: one.gigabytes for one in nothing} == {Kind.AUTOMATED: 170.0, Kind.SNAPSHOTS: 0}
+
+
+def test_what_is_kept_as_planned_costs_what_the_plan_reckons() -> None:
+    kept = plan(cost={"changed_daily": 0.1}, database=[SHOP])
+    for region in (HOME, AWAY):
+        slots = [FIRST + n * 6 * HOUR for n in range(30 * 4 + 1)]
+        (reckoned,) = [
+            one for one in estimate(kept).lines if one.region == region and "snapshots" in one.what
+        ]
+        assert monthly(stored(inventory(region, slots), [PRODUCTION], kept)) == pytest.approx(reckoned.usd)
+
+
+@pytest.mark.parametrize("ceiling", [300, 500, 2000])
+def test_two_cells_that_stay_within_what_is_left_for_them_do_not_pass_the_ceiling(ceiling: float) -> None:
+    asked = plan(cost={"ceiling": ceiling})
+    reckoned = estimate(asked)
+    planned = sum(line.usd for line in reckoned.lines if "snapshots" in line.what)
+    left = [left_for(asked, region) for region in (HOME, AWAY)]
+    assert reckoned.total - planned + sum(left) == pytest.approx(ceiling, abs=0.02)
+    assert min(left) > planned / 2 > 0
 
 
 def test_of_copies_nothing_is_free_and_there_is_no_other_kind() -> None:
