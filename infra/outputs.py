@@ -19,6 +19,8 @@ def outputs(
         "account": account,
         "plan": grounds.plan.apply(lambda plan: plan.to_json()),
     }
+    if settings.operators:
+        said["operators"] = ",".join(settings.operators)
     for which, cell in cells.items():
         said |= {f"{which}{name}": value for name, value in _of(cell).items()}
     return said

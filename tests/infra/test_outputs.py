@@ -7,7 +7,7 @@ import pytest
 from functions import of_cell
 from machines import of_cell as machines_of
 from pgdrill.plan import Plan
-from tests.infra.program import ACCOUNT, Run
+from tests.infra.program import ACCOUNT, SETTINGS, Run, program
 from tests.infra.roles import AWAY, HOME
 
 CELLS = {"primary": HOME, "dr": AWAY}
@@ -48,6 +48,12 @@ def test_arns_are_of_the_cells_own_region(whole: Run, cell: str) -> None:
     for name, value in whole.exports.items():
         if name.startswith(cell) and value.startswith("arn:aws:") and "RoleArn" not in name:
             assert value.split(":")[3] == CELLS[cell], name
+
+
+def test_who_may_recover_by_hand_is_said_where_anybody_may(whole: Run) -> None:
+    roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("dba", "on-call")]
+    assert program(SETTINGS | {"operators": roles}).exports["operators"] == ",".join(roles)
+    assert "operators" not in whole.exports
 
 
 def test_functions_are_named_by_version(whole: Run) -> None:

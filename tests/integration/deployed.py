@@ -82,6 +82,11 @@ class Deployment:
     def suffix(self) -> str:
         return self.outputs["environmentSuffix"]
 
+    @property
+    def operators(self) -> set[str]:
+        """The ARNs of the roles that may recover by hand."""
+        return {one for one in self.outputs.get("operators", "").split(",") if one}
+
     def cell(self, name: str) -> Cell:
         return Cell(name, self.suffix, self.outputs["account"], self.outputs)
 

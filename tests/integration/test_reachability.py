@@ -94,10 +94,11 @@ def test_functions_reach_the_services_of_their_network_and_no_others(
     [("MacKeyArn", "kms:GenerateMac", DERIVE), ("SigningKeyArn", "kms:Sign", SIGN)],
 )
 def test_passwords_and_signatures_are_made_by_the_functions_that_do_so_alone(
-    cell: Cell, name: str, action: str, functions: tuple[str, ...]
+    deployment: Deployment, cell: Cell, name: str, action: str, functions: tuple[str, ...]
 ) -> None:
     policy = json.loads(cell.client("kms").get_key_policy(KeyId=cell[name], PolicyName="default")["Policy"])
     using = [one for one in policy["Statement"] if action in (one["Action"], *one["Action"])]
     (statement,) = using
-    roles = {arn.split("/")[1] for arn in statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]}
-    assert {f"pgdrill-{cell.suffix}-{function}-{cell.region}" for function in functions} <= roles
+    role = f"arn:aws:iam::{cell.account}:role/pgdrill-{cell.suffix}-{{}}-{cell.region}"
+    expected = {role.format(function) for function in functions} | deployment.operators
+    assert set(statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]) == expected
