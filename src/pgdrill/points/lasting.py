@@ -3,11 +3,13 @@
 What was told is remembered for as long as it is found, and a day longer: a round that looks at less does not end it.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ValidationError
 
 from pgdrill.cell import Cell
+from pgdrill.errors import DrillError
 from pgdrill.messages import Message, Reply
 from pgdrill.model import Moment
 
@@ -29,7 +31,10 @@ def once(cell: Cell, reply: Reply, now: datetime) -> Reply:
     fresh = {words: at for words, at in known.items() if at > now - REMEMBERED}
     found = fresh | dict.fromkeys(lasting, now)
     if found != known:
-        cell.store.put(_key(cell), _Said(found_at=found).model_dump_json().encode())
+        with suppress(
+            DrillError
+        ):  # what is not remembered is told once more, and the round is told in any case
+            cell.store.put(_key(cell), _Said(found_at=found).model_dump_json().encode())
     return reply.model_copy(
         update={"messages": tuple(one.noted() if _words(one) in fresh else one for one in reply.messages)}
     )
@@ -41,10 +46,10 @@ def _words(message: Message) -> str:
 
 def _known(cell: Cell) -> dict[str, datetime]:
     """What cannot be read is told once more."""
-    body = cell.store.get(_key(cell))
     try:
+        body = cell.store.get(_key(cell))
         return dict(_Said.model_validate_json(body).found_at) if body is not None else {}
-    except ValidationError:
+    except (DrillError, ValidationError):
         return {}
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from pgdrill.errors import Unavailable
 from pgdrill.messages import Level, Message, Reply
 from pgdrill.points import lasting
 from tests.unit import cells
@@ -68,3 +69,17 @@ def test_what_was_told_is_forgotten_and_what_cannot_be_read_is_told_once_more(ro
     rounds.store.put(key, b"{")
     assert rounds.tell(2 * DAY, "a") == [Level.ALARM]
     assert rounds.tell(2 * DAY, "a") == [Level.NOTE]
+
+
+@pytest.mark.parametrize("call", ["get", "put"])
+def test_a_store_that_does_not_answer_keeps_nothing_from_being_told(
+    rounds: Rounds, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came of a copy is told by one round alone."""
+
+    def silent(*_: object) -> None:
+        raise Unavailable("S3 does not answer", hint="ask again")
+
+    monkeypatch.setattr(rounds.store, call, silent)
+    for _ in range(2):
+        assert rounds.tell(HOUR, "a") == [Level.ALARM]
