@@ -129,6 +129,20 @@ class Keys:
             customer_managed=found.get("KeyManager") == "CUSTOMER",
         )
 
+    def state(self, key: str) -> str:
+        """Return a key's state: `Enabled` for one that works, `not there` where KMS knows of none.
+
+        Raises:
+            NotRunnable: this role may not describe it.
+            Unavailable: KMS did not answer.
+        """
+        try:
+            return self.describe(key).state
+        except NotRunnable as error:
+            if error.__cause__ is not None and _code(error.__cause__) == "NotFoundException":
+                return "not there"
+            raise
+
     def customer_managed(self, key: str) -> bool:
         """Tell whether a key is one of the account's own, not one that AWS manages for a service."""
         if ":alias/aws/" in key or key.startswith("alias/aws/"):
@@ -136,7 +150,7 @@ class Keys:
         return self.describe(key).customer_managed
 
 
-def _code(error: Exception) -> str:
+def _code(error: BaseException) -> str:
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 
 

@@ -17,7 +17,7 @@ from pgdrill import beats, ledger
 from pgdrill.aws.rds import Instance, lease_of
 from pgdrill.cell import Cell
 from pgdrill.drills.state import Step
-from pgdrill.errors import Broken, DrillError, NotRunnable
+from pgdrill.errors import Broken, DrillError
 from pgdrill.evidence.record import Purpose
 from pgdrill.exporting import exports
 from pgdrill.model import Model, Moment, Stage, Verdict
@@ -321,8 +321,5 @@ def _keys(cell: Cell, instances: Iterable[Instance]) -> list[str]:
 
 def _unusable(cell: Cell, key: str) -> str | None:
     """Return what is wrong with a key, None where it can be used."""
-    try:
-        state = cell.keys.describe(key).state
-    except NotRunnable as error:
-        return error.message
+    state = cell.keys.state(key)
     return None if state == "Enabled" else f"key {key!r} is {state}"

@@ -168,7 +168,7 @@ TEXTS = {
         "find out who did that; if nobody did, stop writing and keep every snapshot.",
     ),
     "key-unusable": Text(
-        "{region}: a key of pgdrill's is disabled or will be deleted.",
+        "{region}: a key of pgdrill's is disabled, will be deleted, or is gone.",
         "the value is how many; `pgdrill doctor` names them",
         "what it encrypts cannot be restored. A deleted key cannot be had back.",
         "cancel its deletion or enable it now: `aws kms cancel-key-deletion`, `aws kms enable-key`. Then ask who did it.",

@@ -68,6 +68,19 @@ def test_a_key_that_may_not_be_looked_at_is_said() -> None:
     assert refused.value.message == "key 'k' cannot be used: AccessDeniedException"
 
 
+def test_a_key_that_is_not_there_is_a_state_and_one_that_nobody_lets_us_ask_about_is_none() -> None:
+    client, script = scripted("kms")
+    script.add_client_error("describe_key", "NotFoundException")
+    script.add_client_error("describe_key", "AccessDeniedException")
+    script.add_client_error("describe_key", "ThrottlingException")
+    keys = Keys(client, "alias/mac")
+    assert keys.state("k") == "not there"
+    with pytest.raises(NotRunnable, match=r"^key 'k' cannot be used: AccessDeniedException$"):
+        keys.state("k")
+    with pytest.raises(Unavailable, match=r"^key 'k' cannot be used: ThrottlingException$"):
+        keys.state("k")
+
+
 def test_a_key_is_told_with_its_state_kind_and_owner() -> None:
     client, script = scripted("kms")
     arn = "arn:aws:kms:ap-southeast-1:000000000000:key/k"

@@ -10,7 +10,7 @@ import pytest
 
 from pgdrill import ledger
 from pgdrill.aws.export_tasks import ExportTask
-from pgdrill.aws.keys import Key, Keys
+from pgdrill.aws.keys import Keys
 from pgdrill.aws.rds import Instance
 from pgdrill.aws.snapshots import Quota
 from pgdrill.cell import Cell
@@ -42,12 +42,12 @@ class Described:
         self.asked: list[str] = []
         self._states = states
 
-    def describe(self, key: str) -> Key:
+    def state(self, key: str) -> str:
         self.asked.append(key)
         state = self._states.get(key.rpartition("/")[2], "Enabled")
         if isinstance(state, Exception):
             raise state
-        return Key(arn=key, state=state, kind="", usage="", customer_managed=True)
+        return str(state)
 
 
 class Counted(Memory):
@@ -347,18 +347,21 @@ def test_production_is_seen_where_it_is() -> None:
 
 
 def test_keys_that_cannot_be_used_are_named_and_those_that_nobody_tells_of_are_unseen() -> None:
+    signing = SMALL["primary"] | {"signing_key": "alias/signing"}
     keys = Described(
         mac="PendingDeletion",
-        storage=NotRunnable("key 'alias/storage' cannot be used: NotFoundException", hint="look"),
+        storage="not there",
+        signing=NotRunnable("key 'alias/signing' cannot be used: AccessDeniedException", hint="look"),
         k=Unavailable("key 'k' cannot be used: ThrottlingException", hint="later"),
     )
-    seen = looked(cell(Memory(), keys=keys), NOW, instance(), instance(id="another", kms_key="another"))
-    assert seen.unusable_keys == (
-        "key 'alias/storage' cannot be used: NotFoundException",
-        "key 'alias/mac' is PendingDeletion",
-    )
-    assert seen.unseen == {"key k: key 'k' cannot be used: ThrottlingException"}
-    assert keys.asked == ["alias/storage", "alias/mac", "k"]
+    where = cell(Memory(), plan(primary=signing), keys=keys)
+    seen = looked(where, NOW, instance(), instance(id="another", kms_key="another"))
+    assert seen.unusable_keys == ("key 'alias/storage' is not there", "key 'alias/mac' is PendingDeletion")
+    assert seen.unseen == {
+        "key alias/signing: key 'alias/signing' cannot be used: AccessDeniedException",
+        "key k: key 'k' cannot be used: ThrottlingException",
+    }
+    assert keys.asked == ["alias/storage", "alias/mac", "alias/signing", "k"]
 
 
 def test_each_key_is_asked_about_once() -> None:
