@@ -5,7 +5,7 @@ waits for nothing; what was lost, ended or forgotten is due again in the next on
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from pgdrill.aws.snapshots import Asked, Snapshot
@@ -139,7 +139,7 @@ def run(cell: Cell, tick: Tick, report: Callable[[str], None]) -> tuple[list[Sna
         tries.update(done.answers.begun)
         _give_up(cell, done, tries)
         told = Reply(
-            metrics=done.reply.metrics,
+            metrics=(*_lags(told), *done.reply.metrics),
             events=told.events + done.reply.events,
             messages=_once(told.messages + done.reply.messages),
         )
@@ -152,6 +152,11 @@ def run(cell: Cell, tick: Tick, report: Callable[[str], None]) -> tuple[list[Sna
             )
         report(_said(done))
         wait = POLL if done.answers.begun else min(POLL_MOST, wait * 1.5)
+
+
+def _lags(told: Reply) -> Iterator[Metric]:
+    """Yield what is measured of each copy; ages are measured anew in every round."""
+    return (metric for metric in told.metrics if metric.name == "CopyLag")
 
 
 def _once(messages: Iterable[Message]) -> tuple[Message, ...]:

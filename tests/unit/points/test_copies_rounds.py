@@ -7,6 +7,7 @@ import pytest
 
 from pgdrill.cell import Cell
 from pgdrill.errors import NotRunnable
+from pgdrill.model import Clock
 from pgdrill.points import copies, exchange
 from pgdrill.points.inventory import Inventory
 from tests.unit.memory import Memory
@@ -64,6 +65,32 @@ def test_how_late_a_copy_was_is_measured_once(region: Region, cell: Cell) -> Non
         for _ in range(2)
     ]
     assert lags == [[3600.0], []]
+
+
+def test_a_run_of_rounds_tells_the_lag_of_every_copy_and_the_ages_of_the_last(
+    region: Region, store: Memory, cell: Cell
+) -> None:
+    later = snapshot(EPOCH + timedelta(minutes=30))
+    region.offered[later.id] = later
+    region.told(store, NOW)
+    # Of each copy the round, in which it is usable; they are asked for in the first.
+    done = iter([[], [], [POINT.id], [later.id]])
+
+    def tick(_: float) -> Clock:
+        for identifier in next(done, []):
+            region.become(identifier, "available")
+        return Clock(now=NOW, remaining=lambda: 60.0, budget=60.0)
+
+    copied, reply = copies.run(cell, tick, lambda _: None)
+    assert [one.id for one in copied] == [POINT.id, later.id]
+    values: dict[str, list[float]] = {}
+    for metric in reply.metrics:
+        values.setdefault(metric.name, []).append(metric.value)
+    assert (values["CopyLag"], values["CopiesMissing"]) == ([3600.0, 1800.0], [0.0])
+    assert [(event.kind, event.subject) for event in reply.events] == [
+        ("CopyDone", POINT.id),
+        ("CopyDone", later.id),
+    ]
 
 
 @pytest.mark.parametrize("faster", ["available", "failed"])
