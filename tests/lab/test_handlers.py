@@ -19,7 +19,7 @@ from pgdrill.handlers.boundary import Bug
 from pgdrill.lab.lab import Lab
 from pgdrill.messages import Reply
 from pgdrill.model import JSON, Clock, Verdict
-from pgdrill.points import exchange
+from pgdrill.points.inventory import Inventory
 from pgdrill.points.taking import SEALS, Taking
 from tests.lab.labs import until
 from tests.lab.production import FEW, Production, environment
@@ -108,9 +108,9 @@ def test_a_slot_is_taken_sealed_and_told_and_a_second_time_found(production: Pro
     assert done.taken is not None
     assert all(seal.around(production.cell.store, "shop", done.taken))
     assert [event.kind for event in reply.events] == ["PointTaken", "InventoryTold"]
-    told = exchange.told(production.cell)
+    told = production.cell.store.get(f"inventory/{production.plan.primary.region}.json")
     assert told is not None
-    assert done.point in told.by_id()
+    assert done.point in Inventory.model_validate_json(told).by_id()
     again, _ = take(production, due_at)
     assert again.taken == done.taken
 

@@ -167,14 +167,10 @@ def hear(cell: Cell, told: Told, now: datetime) -> Reply:
     )
 
 
-def told(cell: Cell) -> Inventory | None:
-    """Return what this cell told last."""
-    return _read(cell, cell.place.region)
-
-
 def heard(cell: Cell) -> Inventory | None:
     """Return what was heard of the other cell last, None where that is nothing."""
-    return _read(cell, _other(cell))
+    body = cell.store.get(_key(_other(cell)))
+    return _inventory(body) if body is not None else None
 
 
 class Seen(NamedTuple):
@@ -207,11 +203,6 @@ def _seen_key(cell: Cell) -> str:
 def _other(cell: Cell) -> str:
     plan = cell.plan
     return (plan.dr if cell.place.region == plan.primary.region else plan.primary).region
-
-
-def _read(cell: Cell, region: str) -> Inventory | None:
-    body = cell.store.get(_key(region))
-    return _inventory(body) if body is not None else None
 
 
 def _inventory(body: bytes) -> Inventory | None:

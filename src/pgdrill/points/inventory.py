@@ -54,11 +54,6 @@ class Inventory(Model):
         return max(timedelta(0), now - self.made_at)
 
 
-def newer(known: Inventory | None, heard: Inventory) -> Inventory:
-    """Return which of two inventories of one cell counts; what arrives late or twice does not."""
-    return known if known and known.made_at >= heard.made_at else heard
-
-
 class Actions(Model):
     """What to do now in the cell that copies. `backlog` is all that is wanted and not usable here yet.
 

@@ -63,7 +63,7 @@ def test_a_drill_that_cannot_be_read_may_restore_any_point_of_its_database_until
     assert exchange.gather(cell, NOW + timedelta(hours=8)).busy == frozenset()
     own, reply = exchange.announce(cell, NOW)
     assert [event.kind for event in reply.events] == ["InventoryTold"]
-    assert exchange.told(cell) == own
+    assert store.objects[f"inventory/{AWAY}.json"] == own.model_dump_json().encode()
 
 
 # Hearing ----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pgdrill.aws.snapshots import Quota, Snapshot
 from pgdrill.messages import Reply
 from pgdrill.plan import Copies, Points
 from pgdrill.points import inventory, retention
-from pgdrill.points.inventory import Inventory, busy, changes, newer, reconcile
+from pgdrill.points.inventory import Inventory, busy, changes, reconcile
 from tests.unit.snapshots import AWAY, EPOCH, HOME, copied, snapshot
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -155,13 +155,6 @@ def test_copies_that_were_done_and_that_were_ended_are_told() -> None:
     assert changes(now, inv(AWAY, (done,))) == Reply()
 
 
-def test_an_older_inventory_that_comes_late_is_not_believed() -> None:
-    first, second = inv(HOME, at=NOW), inv(HOME, days(1), at=NOW + MINUTE)
-    assert newer(None, first) == first
-    assert newer(first, second) == second
-    assert newer(second, first) == second
-
-
 def test_what_either_cell_uses_is_busy() -> None:
     own = inv(HOME, days(1)).model_copy(update={"busy": frozenset({"mine"})})
     heard = inv(AWAY).model_copy(update={"busy": frozenset({"theirs"})})
@@ -212,7 +205,9 @@ class World:
         for at, made in list(self.travelling):
             if at <= self.now:
                 self.travelling.remove((at, made))
-                self.heard = newer(self.heard, made)
+                # What comes late or twice does not count.
+                if self.heard is None or made.made_at > self.heard.made_at:
+                    self.heard = made
 
     def end(self, chosen: int) -> None:
         """Somebody ends a copy in flight: it is gone, or left as failed."""
