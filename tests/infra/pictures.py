@@ -31,8 +31,9 @@ So an execution that is under way while a deployment changes everything ends wit
   A function replies with metrics, events and messages; `publish` puts them where they belong, and is not waited for.
   A reply of null starts nothing.
 - **An error is matched by its class.**
-  `Unavailable` is asked again; what Lambda says of itself is asked again too, and a function that idled for weeks, as the DR cell's do between drills, is waited for until its network is back.
+  `Unavailable` is asked again, for half a minute, or for an hour where a point or hours of a drill are at stake; what Lambda says of itself is asked again too, and a function that idled for weeks, as the DR cell's do between drills, is waited for until its network is back.
   An invocation that was cut off is repeated once, since every step is safe to repeat.
+  A look has little time, and the next one comes soon: it repeats only what has failed at once.
   In a drill, `Busy` and `NotOurs` end the execution, because what is there is somebody else's; anything else goes on to the judge, and the judge's own to the end, so that the temporary instance is deleted whatever happened.
 - **What no Catch sees is the reaper's.**
   A stopped execution, one whose time is over, and `States.DataLimitExceeded` run no Catch; `reap` deletes what a lease has run out of.
