@@ -206,6 +206,10 @@ class DatabasePlan(Section):
         return self
 
 
+# The state machine of a drill ends after twelve hours, whatever it is at; the last is for judging and teardown.
+LONGEST_LEASE = timedelta(hours=11)
+
+
 class DrillPlan(Section):
     """How a drill runs."""
 
@@ -222,13 +226,17 @@ class DrillPlan(Section):
     patience: Duration = timedelta(hours=5)
     """how long a drill waits for RDS before it gives up; shorter than the lease, longer than the RTO"""
     lease: Duration = timedelta(hours=6)
-    """after this the temporary instance may be deleted, whatever became of its drill"""
+    """after this the temporary instance may be deleted, whatever became of its drill; at most 11 hours"""
 
     @model_validator(mode="after")
     def _bounded(self) -> "DrillPlan":
         _small("instance_class", self.instance_class)
         if self.patience >= self.lease:
             raise ValueError(f"patience {self.patience} must be shorter than lease {self.lease}")
+        if self.lease > LONGEST_LEASE:
+            raise ValueError(
+                f"lease {self.lease} must be {LONGEST_LEASE} at most; the state machine of a drill ends after 12 hours"
+            )
         return self
 
 

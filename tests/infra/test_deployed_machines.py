@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -9,6 +10,7 @@ from canary import CANARY
 from functions import of_cell
 from machines import NONE, PUBLISH, invoked
 from machines import of_cell as machines_of
+from pgdrill.sections import LONGEST_LEASE
 from tests.infra import definitions
 from tests.infra.program import ACCOUNT, Run
 from tests.infra.roles import AWAY, HOME
@@ -34,6 +36,12 @@ def test_a_definition_is_whole_and_names_published_versions(whole: Run, cell: st
         for name in invoked(machine)
         if name in there
     }
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_drill_holds_a_lease_that_outlives_its_machine(whole: Run, cell: str) -> None:
+    definition = json.loads(whole.one(MACHINE, f"{cell}-drill-machine").inputs["definition"])
+    assert timedelta(seconds=definition["TimeoutSeconds"]) == LONGEST_LEASE + timedelta(hours=1)
 
 
 def test_a_cell_without_a_function_says_so_where_the_definition_looks(whole: Run) -> None:

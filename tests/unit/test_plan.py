@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pgdrill.errors import PlanError
 from pgdrill.plan import Plan, duration, spelled
+from pgdrill.sections import LONGEST_LEASE
 from tests.unit.plans import SMALL
 
 TEXT = """
@@ -96,6 +97,16 @@ def test_an_instance_larger_than_allowed_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, text) == (
         "drill: instance_class 'db.m5.large' is larger than db.t3.medium, the largest allowed"
     )
+
+
+def test_a_lease_that_outlives_the_machine_of_a_drill_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, TEXT + '[drill]\nlease = "661m"\n') == (
+        "drill: lease 11:01:00 must be 11:00:00 at most; the state machine of a drill ends after 12 hours"
+    )
+    assert refusal(tmp_path, TEXT + '[drill]\nlease = "2d"\n') == (
+        "drill: lease 2 days, 0:00:00 must be 11:00:00 at most; the state machine of a drill ends after 12 hours"
+    )
+    assert load(tmp_path, TEXT + '[drill]\nlease = "11h"\n').drill.lease == LONGEST_LEASE
 
 
 def test_patience_longer_than_the_lease_is_refused(tmp_path: Path) -> None:
