@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from pgdrill.cli import app
@@ -276,6 +277,36 @@ def test_silence_for_maintenance_is_kept_and_ended(lab: Lab) -> None:
     cloudwatch.set_alarm_state(AlarmName="maintained", StateValue="ALARM", StateReason="try again")
     (letter,) = letters(lab, arn)
     assert json.loads(letter["text"])["NewStateReason"] == "try again"
+
+
+def test_a_mute_rule_holds_back_what_it_names_for_its_time(lab: Lab) -> None:
+    arn = topic(lab, "muted")
+    for name in "muted", "spoken":
+        put(lab, name, MetricName="Muted", TreatMissingData="notBreaching", AlarmActions=[arn])
+    cloudwatch = lab.client("cloudwatch")
+    begins = datetime.now(UTC).replace(second=0, microsecond=0)
+    schedule = {"Expression": f"at({begins:%Y-%m-%dT%H:%M})", "Duration": "PT10M", "Timezone": "UTC"}
+    cloudwatch.put_alarm_mute_rule(
+        Name="quiet", Rule={"Schedule": schedule}, MuteTargets={"AlarmNames": ["muted"]}
+    )
+    for name in "muted", "spoken":
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="try")
+
+    def told() -> list[str]:
+        return [json.loads(one["text"])["AlarmName"] for one in letters(lab, arn)]
+
+    assert told() == ["spoken"]
+    assert state(lab, "muted") == "ALARM"
+    cloudwatch.delete_alarm_mute_rule(AlarmMuteRuleName="quiet")
+    assert cloudwatch.list_alarm_mute_rules()["AlarmMuteRuleSummaries"] == []
+    for value in "OK", "ALARM":
+        cloudwatch.set_alarm_state(AlarmName="muted", StateValue=value, StateReason="try again")
+    assert told() == ["spoken", "muted"]
+
+
+def test_the_bare_emulator_has_no_mute_rules(unbent: Lab) -> None:
+    with pytest.raises(ClientError):
+        unbent.client("cloudwatch").list_alarm_mute_rules()
 
 
 def test_a_rule_on_the_default_bus_hears_of_a_transition(lab: Lab) -> None:

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from pgdrill.lab.lab import Lab
+from pgdrill.lab.record import Settings
 from tests.lab.functions import deploy, execute, invoke, machine
+from tests.lab.labs import MakeLab
+
+
+@pytest.fixture(scope="module")
+def unbent(make_lab: MakeLab) -> Lab:
+    lab = make_lab()
+    lab.up(Settings(bends=False))
+    return lab
+
 
 FAILS = "def handler(event, context): return 1 / 0"
 RUNS = "def handler(event, context): return 1"
@@ -52,6 +62,14 @@ def test_an_invocation_is_counted_once_whoever_makes_it(lab: Lab, source: str, e
     assert sums(lab, name) == {"Invocations": 2, "Errors": 2 * errors, "Throttles": 0}
 
 
+def test_the_bare_emulator_counts_what_comes_over_http_alone(unbent: Lab) -> None:
+    deploy(unbent, "counted", RUNS)
+    called(unbent, "counted", "counted")
+    assert sums(unbent, "counted") == {}
+    invoke(unbent, "counted")
+    assert sums(unbent, "counted") == {"Invocations": 1, "Errors": 0, "Throttles": 0}
+
+
 def test_a_version_of_a_function_without_concurrency_does_not_run_and_that_is_counted(lab: Lab) -> None:
     deploy(lab, "reserved", RUNS)
     client = lab.client("lambda")
@@ -62,3 +80,11 @@ def test_a_version_of_a_function_without_concurrency_does_not_run_and_that_is_co
     assert sums(lab, "reserved") == {"Throttles": 1}
     client.delete_function_concurrency(FunctionName="reserved")
     assert called(lab, "reserved-no-more", version)["status"] == "SUCCEEDED"
+
+
+def test_the_bare_emulator_reserves_for_no_version(unbent: Lab) -> None:
+    deploy(unbent, "reserved", RUNS)
+    client = unbent.client("lambda")
+    version = client.publish_version(FunctionName="reserved")["FunctionArn"]
+    client.put_function_concurrency(FunctionName="reserved", ReservedConcurrentExecutions=0)
+    assert called(unbent, "reserved", version)["status"] == "SUCCEEDED"
