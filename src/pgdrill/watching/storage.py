@@ -44,16 +44,22 @@ def stored(own: Inventory, instances: Iterable[Instance], plan: Plan) -> tuple[S
     changed, primary = plan.cost.changed_daily, own.region == plan.primary.region
     production = {database.instance for database in plan.databases}
     here = [one for one in instances if one.id in production and primary]
-    by_source = groupby(sorted(own.snapshots, key=lambda one: one.source), key=lambda one: one.source)
-    points = sum(_taken(list(snapshots), changed) for _, snapshots in by_source)
+    by_source = {
+        source: list(snapshots)
+        for source, snapshots in groupby(
+            sorted(own.snapshots, key=lambda one: one.source), key=lambda one: one.source
+        )
+    }
+    points = sum(_taken(snapshots, changed) for snapshots in by_source.values())
     full = float(sum(one.storage_gb for one in own.snapshots if one.usable))
     sizes = {Kind.SNAPSHOTS if primary else Kind.COPIES: (points, full)}
     if primary:
         kept = [one for one in here if one.retention_days]
-        # A volume's first full backup is shared; where there is a snapshot, that has it.
-        pointed = {one.source for one in own.snapshots if one.usable}
         sizes[Kind.AUTOMATED] = (
-            sum(one.storage_gb * ((one.id not in pointed) + changed * one.retention_days) for one in kept),
+            sum(
+                _unshared(one, by_source.get(one.id, ())) + one.storage_gb * changed * one.retention_days
+                for one in kept
+            ),
             float(sum(one.storage_gb * (1 + one.retention_days) for one in kept)),
         )
     # As much as the databases themselves have is free where they are.
@@ -80,6 +86,11 @@ def monthly(of: Iterable[Stored]) -> float:
     return round(sum(one.usd for one in of), 2)
 
 
+def _unshared(instance: Instance, snapshots: Iterable[Snapshot]) -> int:
+    """Return the gigabytes of an instance's first full backup that none of its snapshots has."""
+    return max(0, instance.storage_gb - max((one.storage_gb for one in snapshots if one.usable), default=0))
+
+
 def left_for(plan: Plan, region: str) -> float:
     """Return what a cell's snapshots may cost a month, in US dollars: what is planned, and half of what the plan leaves.
 
@@ -91,11 +102,11 @@ def left_for(plan: Plan, region: str) -> float:
 
 
 def _taken(snapshots: Sequence[Snapshot], changed: float) -> float:
-    """Return the gigabytes of one instance's snapshots: the first is full, each other holds what changed since."""
+    """Return the gigabytes of one instance's snapshots: the first is full, each other holds what was changed or added."""
     moments = sorted((_moment(one), one.storage_gb) for one in snapshots if one.usable)
     return sum(size for _, size in moments[:1]) + sum(
-        size * min(1.0, changed * ((later - earlier) / DAY))
-        for (earlier, _), (later, size) in pairwise(moments)
+        min(float(size), max(0, size - before) + size * changed * ((later - earlier) / DAY))
+        for (earlier, before), (later, size) in pairwise(moments)
     )
 
 

@@ -46,6 +46,17 @@ def test_the_first_full_backup_is_shared_and_as_much_as_the_database_has_is_free
     assert {one.kind: one.gigabytes for one in nothing} == {Kind.AUTOMATED: 170.0, Kind.SNAPSHOTS: 0}
 
 
+def test_what_a_database_grows_by_is_counted_before_and_after_its_next_snapshot() -> None:
+    grown = PRODUCTION.model_copy(update={"storage_gb": 300})
+    before = {one.kind: one.gigabytes for one in stored(inventory(HOME, SLOTS[:1]), [grown], PLAN)}
+    assert before == {Kind.AUTOMATED: 200 + 210, Kind.SNAPSHOTS: 100}
+    two = inventory(HOME, SLOTS[::4])
+    first, second = two.snapshots
+    own = two.model_copy(update={"snapshots": (first, second.model_copy(update={"storage_gb": 300}))})
+    after = {one.kind: one.gigabytes for one in stored(own, [grown], PLAN)}
+    assert after == {Kind.AUTOMATED: 210, Kind.SNAPSHOTS: 100 + 200 + 30}
+
+
 def test_what_is_kept_as_planned_costs_what_the_plan_reckons() -> None:
     kept = plan(cost={"changed_daily": 0.1}, database=[SHOP])
     for region in (HOME, AWAY):
