@@ -48,7 +48,7 @@ docs: setup ## write anew the documents that are made from the code
 	@PYTHONPATH=infra $(BIN)/python -m tests.infra.pictures
 	@PYTHONPATH=infra $(BIN)/python -m tests.infra.permissions
 	@PYTHONPATH=infra $(BIN)/python -m tests.infra.deployer
-	@$(BIN)/python -m tests.unit.watching.alerting
+	@PYTHONPATH=infra $(BIN)/python -m tests.unit.watching.alerting
 	@$(BIN)/python -m tests.lab.matrix_methods
 
 zips: setup ## build the zips that functions run from, into dist/

@@ -1,6 +1,6 @@
 """Writes docs/alerting.md: every alarm with its cause, its threshold, and how soon it is told, reckoned and tried.
 
-`python -m tests.unit.watching.alerting`. Touches the document alone.
+`PYTHONPATH=infra python -m tests.unit.watching.alerting`. Touches the document alone.
 """
 
 import re
@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from fast_path import rules
+from machines import of_cell
+from naming import Names
 from pgdrill.evidence.wording import duration
 from pgdrill.watching import alarms
 from pgdrill.watching.alarms import ALARMS, Alarm, Scope, Subject, Where, told
+from settings import load
+from tests.infra.program import SETTINGS
 from tests.integration.causes import CHAPTERS, Cause
 from tests.unit.snapshots import AWAY, HOME
 from tests.unit.watching.cases import CASES, PHASES, fires
@@ -43,6 +48,29 @@ After a deployment an alarm waits for its first data, {duration(alarms.WARM_UP.t
 """
 
 
+FAST = """\
+Besides, rules of EventBridge tell of what AWS tells of itself, a few seconds after it does, and AWS promises none of them; so each has an alarm of the table behind it, which counts for the fifteen minutes ([the fast path](operations.md#the-fast-path)).
+"""
+
+
+def _fast_rows() -> Iterator[str]:
+    """Return the rules that tell, of both cells; those on alarms that are over tell of no failure."""
+    settings = load(SETTINGS)
+    of: dict[str, list[str]] = {}
+    for cell, region in (("primary", settings.primary.region), ("DR", settings.dr.region)):
+        machines = of_cell(primary=cell == "primary")
+        for rule in rules(settings, Names(settings.stack.suffix, region, "0"), machines):
+            heard = rule.pattern["detail"]
+            events = heard.get("EventID") or heard.get("status")
+            if events:
+                told = ", ".join(f"`{one.removeprefix('RDS-EVENT-')}`" for one in events)
+                row = f"{rule.what}: {rule.pattern['detail-type'][0]} {told} | topic `{rule.kind}` | seconds"
+                of.setdefault(f"`{rule.thing}`|{row}", []).append(cell)
+    for told, cells in of.items():
+        thing, _, row = told.partition("|")
+        yield f"| {thing} | {' and '.join(cells)} | {row} |"
+
+
 def document() -> str:
     points, period = PLAN.notify.datapoints, PLAN.notify.period
     following = [alarm for alarm, _ in alarms.of_cell(PLAN, HOME, {}, ()) if alarm.follows]
@@ -58,6 +86,11 @@ def document() -> str:
             "| alarm | of | speaks when | counts from | at most | as tried |",
             "|---|---|---|---|---|---|",
             *rows,
+            "",
+            FAST,
+            "| rule | of | speaks when | told to | after |",
+            "|---|---|---|---|---|",
+            *_fast_rows(),
             "",
             *(line for alarm in ALARMS for line in _section(alarm)),
         ]
