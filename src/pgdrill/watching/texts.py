@@ -153,7 +153,7 @@ TEXTS = {
         "{name}: a temporary instance in {region} could not be deleted.",
         "the last minutes; it is tried again every quarter of an hour",
         "it costs money, and holds restored data longer than it should.",
-        "see the message of the topic drills for why; delete it by hand if it carries pgdrill's tags.",
+        "`pgdrill drill reap --cell {cell}` says why; delete it by hand if it carries pgdrill's tags.",
     ),
     "ledger-silent": Text(
         "{name}: no beat of the ledger has been witnessed.",
