@@ -32,6 +32,16 @@ WIDE = {
 }
 
 
+# What RDS may do with keys in the name of whoever copies, beside making grants; its documents do not list it.
+ENCRYPTS_ANEW = (
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+
 # What several need ------------------------------------------------------------------------------------------
 
 
@@ -213,6 +223,7 @@ def retain(scope: Scope) -> list[Statement]:
 def copy(scope: Scope) -> list[Statement]:
     """Copies come from the other region, and RDS uses the keys of both in the role's name."""
     carried = {"aws:RequestTag/PgDrillRole": "point", "aws:RequestTag/PgDrillSuffix": scope.suffix}
+    keys, regions = (scope.storage_key, *scope.sources), (scope.primary, scope.dr)
     return [
         *gathers(scope),
         allow(
@@ -222,7 +233,9 @@ def copy(scope: Scope) -> list[Statement]:
         ),
         allow("TagPoints", "rds:AddTagsToResource", scope.points, StringEquals=carried),
         deletes_points(scope),
-        *grants(scope, (scope.storage_key, *scope.sources), scope.primary, scope.dr),
+        *grants(scope, keys, *regions),
+        # Grants are what is documented; who was refused for want of these was told that the source has no key.
+        allow("LetRdsEncryptAnew", ENCRYPTS_ANEW, keys, StringEquals=via("rds", *regions)),
         *files(scope, read=INVENTORY, write=("inventory",)),
     ]
 
@@ -381,7 +394,7 @@ STATEMENTS: dict[str, Callable[[Scope], list[Statement]]] = {
 }  # fmt: skip
 # What a function does in the other region: RDS asks there for a copy's source, and for its key, in the role's name.
 # Source: RDS User Guide, "Requesting a cross-Region DB snapshot copy".
-ELSEWHERE = {"copy": ("kms:CreateGrant", "kms:DescribeKey", "rds:CopyDBSnapshot")}
+ELSEWHERE = {"copy": ("kms:CreateGrant", "kms:DescribeKey", "rds:CopyDBSnapshot", *ENCRYPTS_ANEW)}
 
 
 def policy(scope: Scope, function: Function) -> Document:

@@ -4,6 +4,8 @@ A run of the whole is held against this: every call is allowed by a policy, and 
 What an emulator's service does not do itself is not proved without AWS.
 """
 
+from policies_of_functions import ENCRYPTS_ANEW
+
 # Roles that a service of AWS takes to work by itself; the lab's does the same without asking for all of it.
 SERVICES = {
     "flow-logs": "VPC writes flow logs in the name of this role",
@@ -56,6 +58,10 @@ ONLY_IN_NEED: dict[tuple[str, str, str], str] = {
     **dict.fromkeys(
         [(f"{machine}-machine", "Start", "states:StartExecution") for machine in ("beat", "seal", "reap")],
         "a machine starts another only when there is something to tell",
+    ),
+    **dict.fromkeys(
+        [("copy", "LetRdsEncryptAnew", action) for action in ENCRYPTS_ANEW],
+        "RDS is documented to copy with grants alone; callers without these have been refused",
     ),
     ("hear", "List", "s3:ListBucket"): "S3 says that an inventory is not there yet only to who may list",
     (

@@ -103,13 +103,24 @@ def test_a_role_stays_in_its_region_but_for_what_rds_s3_and_events_need(role: st
         if Call(action, "*", {}, away).decided(generous) == ALLOW
     }  # fmt: skip
     expected = {
-        f"copy-{AWAY}": {"kms:CreateGrant", "kms:DescribeKey", "rds:CopyDBSnapshot"},
+        f"copy-{AWAY}": {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "rds:CopyDBSnapshot"},
         f"forwarder-{HOME}": {"events:PutEvents"},
         f"forwarder-{AWAY}": {"events:PutEvents"},
         f"s3-replication-{HOME}": {"s3:PutObject", "kms:Decrypt"},
         f"s3-replication-{AWAY}": {"s3:PutObject", "kms:Decrypt"},
     }
     assert spared == expected.get(role, set())
+
+
+@pytest.mark.parametrize("key", ["production", "storage"])
+def test_a_copy_lets_rds_of_either_region_encrypt_anew_and_nobody_else(key: str) -> None:
+    region = HOME if key == "production" else AWAY
+    arn = f"arn:aws:kms:{region}:{ACCOUNT}:key/{key}"
+    for action in functions.ENCRYPTS_ANEW:
+        for through in (HOME, AWAY):
+            by_rds = {"kms:ViaService": f"rds.{through}.amazonaws.com"}
+            assert "copy" in who_may(Call(action, arn, by_rds, region), AWAY)
+        assert "copy" not in who_may(Call(action, arn, {}, region), AWAY)
 
 
 @pytest.mark.parametrize("name", functions.STATEMENTS)
