@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from pgdrill.errors import Broken
 from pgdrill.model import Model
 
 FILE = "calls.jsonl"
@@ -48,16 +49,30 @@ class Recorder:
 
 
 def read(directory: Path) -> Iterator[Call]:
-    """Yield the calls since the lab began, oldest first; none where there is no record."""
+    """Yield the calls since the lab began, oldest first; none where there is no record.
+
+    Raises:
+        Broken: a line is no call. The last one may be half a line, which is being written.
+    """
+    path = directory / FILE
     try:
-        with (directory / FILE).open(encoding="utf-8") as lines:
-            for line in lines:
-                try:
-                    yield Call.model_validate_json(line)
-                except ValidationError:
-                    return  # a line that is being written, the last one
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith("\n"):
+                    return
+                yield _call(line, number, path)
     except FileNotFoundError:
         return
+
+
+def _call(line: str, number: int, path: Path) -> Call:
+    try:
+        return Call.model_validate_json(line)
+    except ValidationError as error:
+        raise Broken(
+            f"line {number} of {str(path)!r} is no call of a role",
+            hint="see who else writes there; begin anew with: pgdrill lab down && pgdrill lab up --auth",
+        ) from error
 
 
 def distinct(calls: Iterable[Call]) -> list[tuple[str, str, str, bool, int]]:
