@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,6 +175,25 @@ def test_held_schedules_fire_through_the_door_alone(lab: Lab) -> None:
     lab.door.hold_schedules(held=False)
     until(lambda: len(executions()) == 2)
     lab.door.hold_schedules()
+
+
+@pytest.mark.parametrize("command", ["calls", "inbox"])
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_without_a_lab_there_is_nothing_to_tell(tmp_path: Path, command: str, more: tuple[str, ...]) -> None:
+    ran = CliRunner().invoke(cli.app, [command, "--directory", str(tmp_path), *more])
+    assert isinstance(ran.exception, NotRunnable)
+    assert (ran.exception.message, ran.exception.hint) == (
+        f"no lab runs in {str(tmp_path)!r}",
+        "start it with: pgdrill lab up",
+    )
+    assert ran.stdout == ""
+
+
+def test_where_no_call_is_recorded_that_is_said(lab: Lab) -> None:
+    ran = CliRunner().invoke(cli.app, ["calls", "--role", "nobody", "--directory", str(lab.directory)])
+    assert ran.stdout == (
+        "no such call is recorded; roles are asked in a lab that enforces policies: pgdrill lab up --auth\n"
+    )
 
 
 def test_the_command_line_fires_and_tells_calls(lab: Lab) -> None:

@@ -290,6 +290,7 @@ def calls(
     lab = open_lab(directory)
     from pgdrill.lab import calls as record  # noqa: PLC0415 # the product installs without the lab
 
+    _see_that_there_is_one(lab, record.FILE)
     wanted = [
         call
         for call in record.read(lab.directory)
@@ -298,10 +299,26 @@ def calls(
     if as_json:
         print_json([call.model_dump(mode="json") for call in wanted])
         return
+    if not wanted:
+        out.print(
+            "no such call is recorded; roles are asked in a lab that enforces policies: pgdrill lab up --auth",
+            soft_wrap=True,
+        )
+        return
     table = Table("ROLE", "ACTION", "RESOURCE", "TIMES", "", box=None, pad_edge=False)
     for name, action, resource, allowed, count in record.distinct(wanted):
         table.add_row(name, action, resource, str(count), "" if allowed else "DENIED")
     print_table(table)
+
+
+def _see_that_there_is_one(lab: "Lab", file: str) -> None:
+    """See that a lab runs, unless one that has ended left what is asked for.
+
+    Raises:
+        NotRunnable: neither.
+    """
+    if not (lab.directory / file).exists():
+        _ = lab.environment
 
 
 @app.command()
@@ -313,11 +330,12 @@ def inbox(
 ) -> None:
     """Tell what topics were told since the lab began, and who would have got it by mail, text or otherwise."""
     lab = open_lab(directory)
-    from pgdrill.lab.cloudwatch.inbox import Inbox  # noqa: PLC0415 # the product installs without the lab
+    from pgdrill.lab.cloudwatch import inbox as record  # noqa: PLC0415 # the product installs without the lab
 
+    _see_that_there_is_one(lab, record.FILE)
     letters = [
         letter
-        for letter in Inbox(lab.directory).letters()
+        for letter in record.Inbox(lab.directory).letters()
         if topic is None or topic in letter.topic.rpartition(":")[2]
     ]
     if as_json:
