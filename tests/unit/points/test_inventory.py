@@ -198,6 +198,7 @@ class World:
 
     def tell(self, delays: list[int]) -> None:
         """Send the primary's inventory once for each delay in minutes; with none it is lost."""
+        self.now += timedelta(seconds=1)  # no two are made at the same moment
         made = inv(HOME, tuple(self.here.values()), at=self.now, limit=1000)
         self.travelling += [(self.now + delay * MINUTE, made) for delay in delays]
 
