@@ -7,10 +7,9 @@ import pulumi_aws as aws
 
 from naming import Names
 from pgdrill.drills.purge import RECORDS as OF_DATABASES
+from policies import Statement, document, tls_only
 from settings import Settings
 from tagging import tags
-
-Policy = dict[str, Any]
 
 RETAINED_DAYS = 396  # 13 months: a year's audit, and the month in which it is made
 NONCURRENT_DAYS = 30
@@ -61,7 +60,7 @@ class Bucket(pulumi.ComponentResource):
             restrict_public_buckets=True,
             **of,
         )
-        policy = log_policy(names) if logs is None else tls_policy(names.bucket(thing))
+        policy = document(over_tls(names.bucket(thing)), *([delivers_logs(names)] if logs is None else []))
         # One after the other: S3 refuses two changes of a bucket's access at once.
         closed = pulumi.ResourceOptions(parent=self, depends_on=[block])
         access = aws.s3.BucketPolicy(name, policy=pulumi.Output.json_dumps(policy), **(of | {"opts": closed}))
@@ -140,28 +139,18 @@ def kept(days: int, prefixes: tuple[str, ...] = (), *, noncurrent: int = NONCURR
     return [*expiring, rest]
 
 
-def tls_policy(bucket: str) -> Policy:
-    """Refuse everybody who does not come over TLS. A refusal needs `*`; it gives nobody anything."""
+def over_tls(bucket: str) -> Statement:
     arn = f"arn:aws:s3:::{bucket}"
-    refused = {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [arn, f"{arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return {"Version": "2012-10-17", "Statement": [refused]}
+    return tls_only("s3:*", [arn, f"{arn}/*"])
 
 
-def log_policy(names: Names) -> Policy:
+def delivers_logs(names: Names) -> Statement:
     """Let S3 deliver the access logs of this cell's other buckets, and nothing else.
 
     Source: S3 User Guide, "Enabling Amazon S3 server access logging".
     """
-    policy = tls_policy(names.bucket("logs"))
     sources = [f"arn:aws:s3:::{names.bucket(thing)}" for thing in ("evidence", "archive")]
-    delivered = {
+    return {
         "Sid": "AccessLogs",
         "Effect": "Allow",
         "Principal": {"Service": "logging.s3.amazonaws.com"},
@@ -172,7 +161,6 @@ def log_policy(names: Names) -> Policy:
             "StringEquals": {"aws:SourceAccount": names.account},
         },
     }
-    return policy | {"Statement": [*policy["Statement"], delivered]}
 
 
 def _encryption(key: pulumi.Output[str] | None) -> Any:

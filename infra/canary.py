@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_aws as aws
 
+import queues
 from naming import Names
 from pgdrill.messages import Kind
-from policies import Document, document
+from policies import Document, document, tls_only
 from settings import Settings
-from tagging import tags
 
 # The queue, the machine, and the attribute that a canary carries, and nothing else does.
 CANARY = "canary"
@@ -37,21 +37,8 @@ class Canary(pulumi.ComponentResource):
     ) -> None:
         super().__init__("pgdrill:cell:Canary", name, None, opts)
         inside = pulumi.ResourceOptions(parent=self)
-        queue = aws.sqs.Queue(
-            name,
-            name=names.thing(CANARY),
-            message_retention_seconds=KEPT_SECONDS,
-            kms_master_key_id=key,
-            region=names.region,
-            tags=tags(settings, names.thing(CANARY)),
-            opts=inside,
-        )
-        allowed = aws.sqs.QueuePolicy(
-            name,
-            queue_url=queue.url,
-            policy=pulumi.Output.json_dumps(policy(names)),
-            region=names.region,
-            opts=inside,
+        queue, allowed = queues.make(
+            name, settings, names, CANARY, key, policy(names), KEPT_SECONDS, opts=inside
         )
         subscribed = [
             aws.sns.TopicSubscription(
@@ -87,12 +74,5 @@ def policy(names: Names) -> Document:
             "Resource": queue,
             "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
         },
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "sqs:*",
-            "Resource": queue,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
+        tls_only("sqs:*", queue),
     )

@@ -108,11 +108,8 @@ class Cell(pulumi.ComponentResource):
             silences=silences,
             now=now,
             alarms=watched.telling,
-            group=schedules.group,
-            role=self.roles[SCHEDULER],
+            starter=schedules.starter,
             publish=machines.arns[PUBLISH],
-            dead_letters=dead_letters.arn,
-            key=key,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[watched]),
         )
         if primary:

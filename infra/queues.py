@@ -1,10 +1,12 @@
-"""The queue of a cell for what could not be delivered: schedules that started nothing, events that reached nobody."""
+"""The queues of a cell, and the one for what could not be delivered: schedules that started nothing, events that
+reached nobody.
+"""
 
 import pulumi
 import pulumi_aws as aws
 
 from naming import Names
-from policies import Document, document
+from policies import Document, document, tls_only
 from settings import Settings
 from tagging import tags
 
@@ -27,24 +29,40 @@ class DeadLetters(pulumi.ComponentResource):
     ) -> None:
         super().__init__("pgdrill:cell:DeadLetters", name, None, opts)
         inside = pulumi.ResourceOptions(parent=self)
-        queue = aws.sqs.Queue(
-            name,
-            name=names.thing(DEAD_LETTERS),
-            message_retention_seconds=KEPT_SECONDS,
-            kms_master_key_id=key,
-            region=names.region,
-            tags=tags(settings, names.thing(DEAD_LETTERS)),
-            opts=inside,
-        )
-        aws.sqs.QueuePolicy(
-            name,
-            queue_url=queue.url,
-            policy=pulumi.Output.json_dumps(policy(names)),
-            region=names.region,
-            opts=inside,
-        )
+        queue, _ = make(name, settings, names, DEAD_LETTERS, key, policy(names), KEPT_SECONDS, opts=inside)
         self.arn = queue.arn
         self.register_outputs({"arn": self.arn})
+
+
+def make(
+    name: str,
+    settings: Settings,
+    names: Names,
+    thing: str,
+    key: pulumi.Input[str],
+    policy: Document,
+    kept_seconds: int,
+    *,
+    opts: pulumi.ResourceOptions,
+) -> tuple[aws.sqs.Queue, aws.sqs.QueuePolicy]:
+    """Make a queue under a key, with its policy; before the policy is there nobody may send."""
+    queue = aws.sqs.Queue(
+        name,
+        name=names.thing(thing),
+        message_retention_seconds=kept_seconds,
+        kms_master_key_id=key,
+        region=names.region,
+        tags=tags(settings, names.thing(thing)),
+        opts=opts,
+    )
+    allowed = aws.sqs.QueuePolicy(
+        name,
+        queue_url=queue.url,
+        policy=pulumi.Output.json_dumps(policy),
+        region=names.region,
+        opts=opts,
+    )
+    return queue, allowed
 
 
 def policy(names: Names) -> Document:
@@ -67,12 +85,5 @@ def policy(names: Names) -> Document:
                 }
             },
         },
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "sqs:*",
-            "Resource": queue,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
+        tls_only("sqs:*", queue),
     )

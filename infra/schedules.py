@@ -26,6 +26,7 @@ WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 DAYS_OF_MONTH = 28
 # When people are at work in Asia and about to be in Europe, so that a broken delivery is found by day.
 CANARY_HOUR = 6
+MOST_TRIES = 185  # the most that Scheduler takes
 DUE_AT = "<aws.scheduler.scheduled-time>"
 
 
@@ -43,8 +44,58 @@ class Planned:
         return {"due_at": DUE_AT} | ({"database": self.database} if self.database else {})
 
 
+@dataclass(frozen=True)
+class Starter:
+    """What every schedule of a cell has: its group, the role that starts machines, the queue for what it could not
+    start, and the key.
+    """
+
+    names: Names
+    group: pulumi.Input[str]
+    role: pulumi.Input[str]
+    dead_letters: pulumi.Input[str]
+    key: pulumi.Input[str]
+
+    def schedule(
+        self,
+        resource: str,
+        name: str,
+        expression: str,
+        machine: pulumi.Input[str],
+        given: Mapping[str, Any],
+        *,
+        late: timedelta,
+        tries: int,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """Start a machine at the moments of an expression, in UTC; `late` is for how long a start is tried again."""
+        target: Any = {
+            "arn": machine,
+            "role_arn": self.role,
+            "input": json.dumps(given),
+            "dead_letter_config": {"arn": self.dead_letters},
+            "retry_policy": {
+                "maximum_event_age_in_seconds": int(late.total_seconds()),
+                "maximum_retry_attempts": tries,
+            },
+        }
+        aws.scheduler.Schedule(
+            resource,
+            name=name,
+            group_name=self.group,
+            schedule_expression=expression,
+            schedule_expression_timezone="UTC",
+            flexible_time_window={"mode": "OFF"},
+            kms_key_arn=self.key,
+            target=target,
+            region=self.names.region,
+            opts=opts,
+        )
+
+
 class Schedules(pulumi.ComponentResource):
     group: pulumi.Output[str]
+    starter: Starter
 
     def __init__(
         self,
@@ -68,28 +119,17 @@ class Schedules(pulumi.ComponentResource):
             tags=tags(settings, names.stem),
             opts=inside,
         )
+        self.starter = Starter(names, group.name, role, dead_letters, key)
         for one in planned(settings, primary=primary):
-            target: Any = {
-                "arn": machines[one.job],
-                "role_arn": role,
-                "input": json.dumps(one.input),
-                "dead_letter_config": {"arn": dead_letters},
-                "retry_policy": {
-                    "maximum_event_age_in_seconds": int(one.late.total_seconds()),
-                    "maximum_retry_attempts": 185,
-                },
-            }
             about = f"{one.job}-{one.database}" if one.database else one.job
-            aws.scheduler.Schedule(
+            self.starter.schedule(
                 f"{name}-{about}",
-                name=names.schedule(one.job, one.database) if one.database else names.thing(one.job),
-                group_name=group.name,
-                schedule_expression=one.expression,
-                schedule_expression_timezone="UTC",
-                flexible_time_window={"mode": "OFF"},
-                kms_key_arn=key,
-                target=target,
-                region=names.region,
+                names.schedule(one.job, one.database) if one.database else names.thing(one.job),
+                one.expression,
+                machines[one.job],
+                one.input,
+                late=one.late,
+                tries=MOST_TRIES,
                 opts=inside,
             )
         self.group = group.name

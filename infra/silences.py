@@ -5,7 +5,6 @@ Source: CloudWatch User Guide, "Alarm mute rules".
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,13 +15,13 @@ import pulumi_aws as aws
 from naming import Names
 from pgdrill.messages import Kind, Level, Message, Reply
 from pgdrill.sections import Silence
+from schedules import Starter
 from settings import Settings
 from tagging import tags
 
 # Source: CloudWatch API reference, PutAlarmMuteRule.
 MOST = 100
-MINUTE = timedelta(minutes=1)
-RETRY: Any = {"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": 10}
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 class Silences(pulumi.ComponentResource):
@@ -35,14 +34,11 @@ class Silences(pulumi.ComponentResource):
         silences: Sequence[Silence],
         now: datetime,
         alarms: Sequence[str],
-        group: pulumi.Input[str],
-        role: pulumi.Input[str],
+        starter: Starter,
         publish: pulumi.Input[str],
-        dead_letters: pulumi.Input[str],
-        key: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Mute `alarms`, by name, which are there; `publish` is the machine that tells, `role` may start it."""
+        """Mute `alarms`, by name, which are there; `publish` is the machine that tells, and `starter` starts it."""
         super().__init__("pgdrill:cell:Silences", name, None, opts)
         inside = pulumi.ResourceOptions(parent=self)
         for silence in silences:
@@ -63,23 +59,14 @@ class Silences(pulumi.ComponentResource):
             for what, moment, reply in told(silence, names.region):
                 if moment <= now:
                     continue
-                target: Any = {
-                    "arn": publish,
-                    "role_arn": role,
-                    "input": json.dumps({"reply": reply.model_dump(mode="json")}),
-                    "dead_letter_config": {"arn": dead_letters},
-                    "retry_policy": RETRY,
-                }
-                aws.scheduler.Schedule(
+                starter.schedule(
                     f"{name}-{thing}-{what}",
-                    name=names.thing(f"{thing}-{what}"),
-                    group_name=group,
-                    schedule_expression=f"at({_utc(moment):%Y-%m-%dT%H:%M:%S})",
-                    schedule_expression_timezone="UTC",
-                    flexible_time_window={"mode": "OFF"},
-                    kms_key_arn=key,
-                    target=target,
-                    region=names.region,
+                    names.thing(f"{thing}-{what}"),
+                    f"at({_utc(moment):%Y-%m-%dT%H:%M:%S})",
+                    publish,
+                    {"reply": reply.model_dump(mode="json")},
+                    late=HOUR,
+                    tries=10,
                     opts=inside,
                 )
         self.register_outputs({})

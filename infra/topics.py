@@ -5,7 +5,7 @@ import pulumi_aws as aws
 
 from naming import Names
 from pgdrill.messages import Kind
-from policies import Document, Statement, document
+from policies import Document, Statement, document, tls_only
 from settings import Settings
 from tagging import tags
 
@@ -74,14 +74,7 @@ def policy(names: Names, thing: str) -> Document:
     return document(
         _may_publish("Alarms", "cloudwatch.amazonaws.com", topic) | {"Condition": alarms},
         _may_publish("Events", "events.amazonaws.com", topic),
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "sns:Publish",
-            "Resource": topic,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
+        tls_only("sns:Publish", topic),
     )
 
 
