@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,15 @@ text = aws.s3.BucketObjectv2(
 pulumi.export("role", role.arn)
 pulumi.export("account", account)
 pulumi.export("region", bucket.region)
+"""
+
+
+MOST = 300
+MANY = f"""
+import pulumi_aws as aws
+
+for number in range({MOST}):
+    aws.sns.Topic(f"topic-{{number}}", name=f"many-{{number}}")
 """
 
 
@@ -189,6 +199,39 @@ def test_the_commands_tell_what_they_did(lab: Lab, program: Path) -> None:
     status, told = run(lab, "destroy", "--stack", "toy")
     assert status == 0
     assert "4 deleted; 0 resources are there" in told
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_deployment_says_what_is_there_and_goes_on(
+    lab: Lab, tmp_path: Path, sent: signal.Signals, status: int
+) -> None:
+    many = tmp_path / "many" / "__main__.py"
+    many.parent.mkdir()
+    many.write_text(MANY, encoding="utf-8")
+    words = ["deploy", "--program", str(many), "--stack", "many", "--directory", str(lab.directory)]
+    with subprocess.Popen(
+        [str(Path(sys.executable).with_name("pgdrill")), "lab", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"NO_COLOR": "1"},
+    ) as process:
+        assert process.stderr is not None
+        told = [process.stderr.readline(), process.stderr.readline()]
+        process.send_signal(sent)
+        told += process.stderr.readlines()
+    assert process.returncode == status
+    assert told[0] == "... running the Pulumi program\n"
+    assert told[1].startswith("... creating 1: ")
+    there = len(lab.client("sns").list_topics()["Topics"])
+    assert 0 < there < MOST
+    assert told[-2:] == [
+        f"interrupted: {there} resources are there\n",
+        "HINT: run it again to go on, or: pgdrill lab destroy\n",
+    ]
+    done = deploy(lab, program=many, stack="many")
+    assert (done.counts["kept"], done.resources) == (there, MOST)
+    destroy(lab, stack="many")
+    assert lab.client("sns").list_topics()["Topics"] == []
 
 
 def test_settings_that_cannot_be_read_are_told(lab: Lab, tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 import json
 import time
 import tomllib
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
+from rich.markup import escape
 
-from pgdrill.cli.context import JsonOption, err, print_json
+from pgdrill.cli.context import JsonOption, end_on_sigterm, err, print_json
 from pgdrill.cli.lab_context import DirectoryOption, open_lab
 from pgdrill.errors import NotRunnable
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from pgdrill.lab.deploy.deploy import Outcome
 
 app = typer.Typer()
+# Seconds between two lines where nothing is alive.
+EVERY = 5.0
 
 StackOption = Annotated[
     str | None,
@@ -51,9 +56,9 @@ def deploy(
     lab = open_lab(directory)
     given = None if settings is None else _read(settings)
     began = time.monotonic()
-    with err.status("running the Pulumi program") as status:
+    with _Progress("running the Pulumi program", deploying.directory(lab, stack)) as progress:
         outcome = deploying.deploy(
-            lab, given, program=program or deploying.PROGRAM, stack=stack, progress=status.update
+            lab, given, program=program or deploying.PROGRAM, stack=stack, progress=progress.report
         )
     if as_json:
         print_json({"counts": outcome.counts, "resources": outcome.resources, "outputs": outcome.outputs})
@@ -80,12 +85,52 @@ def destroy(
 
     lab = open_lab(directory)
     began = time.monotonic()
-    with err.status("deleting") as status:
-        outcome = deploying.destroy(lab, stack=stack, progress=status.update)
+    with _Progress("deleting", deploying.directory(lab, stack)) as progress:
+        outcome = deploying.destroy(lab, stack=stack, progress=progress.report)
     if as_json:
         print_json({"counts": outcome.counts, "resources": outcome.resources})
         return
     _print(outcome, time.monotonic() - began)
+
+
+class _Progress:
+    """Shows what is done and how much of it was: alive on a terminal, elsewhere a line now and then.
+
+    An interrupted run says what is there, and how to go on.
+    """
+
+    def __init__(self, doing: str, place: Path) -> None:
+        self._doing, self._place = doing, place
+        self._status = err.status(doing)
+        self._counts: Counter[str] = Counter()
+        self._said = 0.0
+
+    def __enter__(self) -> Self:
+        end_on_sigterm()
+        self._status.start()
+        if not err.is_terminal:
+            err.print(f"... {self._doing}", markup=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._status.stop()
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            from pgdrill.lab.deploy.deployment import Deployment  # noqa: PLC0415 # needs the extra `lab`
+
+            there = len(Deployment.read(self._place).resources)
+            err.print(f"interrupted: {there} resources are there", markup=False)
+            err.print("HINT: run it again to go on, or: pgdrill lab destroy", markup=False)
+
+    def report(self, text: str) -> None:
+        what, _, name = text.partition(" ")
+        self._counts[what] += 1
+        done = ", ".join(f"{what} {number}" for what, number in self._counts.items())
+        self._status.update(f"{done}: {escape(name)}")
+        if not err.is_terminal and time.monotonic() - self._said > EVERY:
+            self._said = time.monotonic()
+            err.print(f"... {done}: {name}", markup=False, soft_wrap=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

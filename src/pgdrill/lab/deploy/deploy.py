@@ -6,6 +6,7 @@ Writes in the lab's own directory alone. Secrets of production are made before, 
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -160,18 +161,38 @@ def _run(lab: Lab, place: Path, asked: dict[str, Any], progress: Progress) -> JS
             stderr=errors_file,
             env=bytecode.kept(inherited) | environment | {"PGDRILL_DIST": str(place / "dist")},
             text=True,
+            start_new_session=True,  # Ctrl-C is for this process, which then ends that one in good order
         ) as process,
     ):
-        if process.stdin is None or process.stdout is None:
+        if process.stdin is None:
             raise TypeError("a process with pipes has both")
         process.stdin.write(json.dumps(asked))
         process.stdin.close()
-        last: JSON = {}
-        for line in process.stdout:
-            last = json.loads(line)
-            if last["told"] == "progress":
-                progress(f"{last['what']} {last['name']}")
+        try:
+            last = _heard(process, progress)
+        except (KeyboardInterrupt, SystemExit):
+            _let_end(process, progress)
+            raise
     return _told(last, log)
+
+
+def _heard(process: "subprocess.Popen[str]", progress: Progress) -> JSON:
+    """Tell what the process does until it ends; return the last that it told."""
+    last: JSON = {}
+    for line in process.stdout or ():
+        last = json.loads(line)
+        if last["told"] == "progress":
+            progress(f"{last['what']} {last['name']}")
+    return last
+
+
+def _let_end(process: "subprocess.Popen[str]", progress: Progress) -> None:
+    """Have the process finish what is under way, begin nothing more, and write down what is there."""
+    process.send_signal(signal.SIGINT)
+    try:
+        _heard(process, progress)
+    finally:
+        process.kill()  # it has ended, or whoever waits has lost patience
 
 
 def _told(last: JSON, log: Path) -> JSON:

@@ -97,6 +97,10 @@ class Materializer:
         with self._lock:
             self.error = self.error or error
 
+    def interrupt(self, error: DrillError) -> None:
+        """Make and delete nothing more. For a signal's handler, which waits for no lock: its own thread may hold it."""
+        self.error = self.error or error
+
     def settle(self) -> None:
         """Wait until nothing is being made any more."""
         with self._lock:
@@ -193,6 +197,8 @@ class Materializer:
 
     def _delete_all(self, doomed: list[Made]) -> None:
         for made in reversed(doomed):
+            if self.error is not None:
+                raise self.error
             if made.protect:
                 raise _protected(made)
             entry = self.entries.get(made.type)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import runpy
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -219,6 +220,8 @@ def main() -> int:
         before=Deployment.read(directory),
         progress=lambda what, name: tell("progress", what=what, name=name),
     )
+    interrupted = NotRunnable("interrupted", hint="do it again; what is there is known")
+    signal.signal(signal.SIGINT, lambda *_: materializer.interrupt(interrupted))
     try:
         with redirect_stdout(sys.stderr):
             outcome = _carry_out(asked, materializer, directory)
