@@ -40,7 +40,7 @@ def look(region: str, now: datetime) -> Sighting:
         databases=(watched(region, now),),
         # The canary of a day has arrived two minutes after it was due.
         canary_at=last(now - 2 * MINUTE, DAY, 9 * HOUR),
-        dollars=120.0,
+        dollars=4.0,
     )
 
 
