@@ -4,7 +4,7 @@ A run of the whole is held against this: every call is allowed by a policy, and 
 What an emulator's service does not do itself is not proved without AWS.
 """
 
-from policies_of_functions import ENCRYPTS_ANEW
+from policies_of_points import ENCRYPTS_ANEW
 
 # Roles that a service of AWS takes to work by itself; the lab's does the same without asking for all of it.
 SERVICES = {

@@ -8,6 +8,7 @@ import pytest
 import policies_of_functions as functions
 import policies_of_services as services
 from policies import NEVER, Document, allow, document, rendered
+from policies_of_points import ENCRYPTS_ANEW
 from tests.infra import permissions, roles
 from tests.infra.deeds import AS_A_DRILL, LEASED, RESTORES, forbidden, marked
 from tests.infra.evaluation import ALLOW, DENY, Call
@@ -116,7 +117,7 @@ def test_a_role_stays_in_its_region_but_for_what_rds_s3_and_events_need(role: st
 def test_a_copy_lets_rds_of_either_region_encrypt_anew_and_nobody_else(key: str) -> None:
     region = HOME if key == "production" else AWAY
     arn = f"arn:aws:kms:{region}:{ACCOUNT}:key/{key}"
-    for action in functions.ENCRYPTS_ANEW:
+    for action in ENCRYPTS_ANEW:
         for through in (HOME, AWAY):
             by_rds = {"kms:ViaService": f"rds.{through}.amazonaws.com"}
             assert "copy" in who_may(Call(action, arn, by_rds, region), AWAY)
