@@ -1,6 +1,7 @@
 """The deployment that integration tests look at: the one whose outputs PGDRILL_OUTPUTS names, or one made in a lab.
 
-Tests read nothing but the flat outputs and AWS's APIs by boto3. None is skipped, wherever it runs.
+Tests read nothing but the flat outputs and AWS's APIs by boto3, but for those that make a lab of their own, `labs`: what
+they look at no account has. None is skipped, wherever it runs.
 """
 
 import json
