@@ -95,6 +95,13 @@ def test_every_description_tells_a_woken_person_what_to_do_where(region: str) ->
         assert re.search(r"\{\w*\}", text) is None
 
 
+def test_the_longest_names_fit_into_every_description() -> None:
+    database = {"name": "d" * 25, "instance": "i", "secret": "s"}
+    asked = plan(stack={"suffix": "a" * 15}, database=[database])
+    made = alarms.of_cell(asked, AWAY, {"f" * 20: 60}, ("m" * 20,), "1" * 12)
+    assert max(len(alarm.description(subject)) for alarm, subject in made) <= LONGEST_DESCRIPTION
+
+
 COMMAND = re.compile(r"`((?:pgdrill|aws) [^`]+)`")
 
 
