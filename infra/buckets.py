@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from naming import Names
 from pgdrill.drills.purge import RECORDS as OF_DATABASES
-from policies import Statement, document, tls_only
+from policies import Document, Statement, document, tls_only
 from settings import Settings
 from tagging import tags
 
@@ -52,6 +52,23 @@ class Bucket(pulumi.ComponentResource):
         of: Any = within | {"bucket": made.bucket}
         versioning = aws.s3.BucketVersioning(name, versioning_configuration={"status": "Enabled"}, **of)
         aws.s3.BucketServerSideEncryptionConfiguration(name, rules=[_encryption(key)], **of)
+        told = [delivers_logs(names)] if logs is None else []
+        access = self._close(name, document(over_tls(names.bucket(thing)), *told), of)
+        after = of | {"opts": pulumi.ResourceOptions(parent=self, depends_on=[versioning])}
+        aws.s3.BucketLifecycleConfiguration(name, rules=rules, **after)
+        if logs is not None:
+            aws.s3.BucketLogging(name, target_bucket=logs, target_prefix=f"{thing}/", **of)
+        if locked:
+            retention: Any = {"default_retention": {"mode": "COMPLIANCE", "days": RETAINED_DAYS}}
+            aws.s3.BucketObjectLockConfiguration(name, rule=retention, **after)
+        # Replication asks for versioning and log delivery for the policy, so whoever uses the bucket waits for both.
+        ready = pulumi.Output.all(made.bucket, versioning.id, access.id)
+        self.bucket = ready.apply(lambda known: str(known[0]))
+        self.arn = made.arn
+        self.register_outputs({"bucket": self.bucket, "arn": self.arn})
+
+    def _close(self, name: str, policy: Document, of: Any) -> aws.s3.BucketPolicy:
+        """Close it to the public, then say who comes: S3 refuses two changes of a bucket's access at once."""
         block = aws.s3.BucketPublicAccessBlock(
             name,
             block_public_acls=True,
@@ -60,22 +77,8 @@ class Bucket(pulumi.ComponentResource):
             restrict_public_buckets=True,
             **of,
         )
-        policy = document(over_tls(names.bucket(thing)), *([delivers_logs(names)] if logs is None else []))
-        # One after the other: S3 refuses two changes of a bucket's access at once.
-        closed = pulumi.ResourceOptions(parent=self, depends_on=[block])
-        access = aws.s3.BucketPolicy(name, policy=pulumi.Output.json_dumps(policy), **(of | {"opts": closed}))
-        after = pulumi.ResourceOptions(parent=self, depends_on=[versioning])
-        aws.s3.BucketLifecycleConfiguration(name, rules=rules, **(of | {"opts": after}))
-        if logs is not None:
-            aws.s3.BucketLogging(name, target_bucket=logs, target_prefix=f"{thing}/", **of)
-        if locked:
-            retention: Any = {"default_retention": {"mode": "COMPLIANCE", "days": RETAINED_DAYS}}
-            aws.s3.BucketObjectLockConfiguration(name, rule=retention, **(of | {"opts": after}))
-        # Replication asks for versioning and log delivery for the policy, so whoever uses the bucket waits for both.
-        ready = pulumi.Output.all(made.bucket, versioning.id, access.id)
-        self.bucket = ready.apply(lambda known: str(known[0]))
-        self.arn = made.arn
-        self.register_outputs({"bucket": self.bucket, "arn": self.arn})
+        closed = of | {"opts": pulumi.ResourceOptions(parent=self, depends_on=[block])}
+        return aws.s3.BucketPolicy(name, policy=pulumi.Output.json_dumps(policy), **closed)
 
 
 class Buckets(pulumi.ComponentResource):

@@ -135,16 +135,23 @@ class Created(pulumi.ComponentResource):
             copy_tags_to_snapshot=True,
             # What changes waits for the maintenance window.
             apply_immediately=False,
-            deletion_protection=settings.protect,
-            delete_automated_backups=not settings.protect,
-            skip_final_snapshot=not settings.protect,
-            final_snapshot_identifier=f"{database.instance}-final" if settings.protect else None,
+            **_ending(database, protect=settings.protect),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[log]),
             **common,
         )
         self.arn, self.host, self.port = made.arn, made.address, made.port
         self.key = pulumi.Output.from_input(key)
         self.register_outputs({"arn": self.arn, "host": self.host, "port": self.port})
+
+
+def _ending(database: DatabasePlan, *, protect: bool) -> dict[str, Any]:
+    """Return the arguments that say what becomes of it when it is deleted."""
+    return {
+        "deletion_protection": protect,
+        "delete_automated_backups": not protect,
+        "skip_final_snapshot": not protect,
+        "final_snapshot_identifier": f"{database.instance}-final" if protect else None,
+    }
 
 
 class Adopted:

@@ -74,31 +74,37 @@ class Machine(pulumi.ComponentResource):
             tags=tags(settings, names.machine_logs(thing)),
             opts=inside,
         )
-        keeping: Any = {
-            "type": "CUSTOMER_MANAGED_KMS_KEY",
-            "kms_key_id": key,
-            "kms_data_key_reuse_period_seconds": 900,
-        }
-        # Input and output of a step are in the execution's history; a log for failures alone does not repeat them.
-        logging: Any = {
-            "level": "ERROR",
-            "include_execution_data": False,
-            "log_destination": pulumi.Output.concat(log.arn, ":*"),
-        }
         machine = aws.sfn.StateMachine(
             name,
             name=names.thing(thing),
             type="STANDARD",
             definition=pulumi.Output.all(**values).apply(lambda known: definition(thing, known)),
             role_arn=role.arn,
-            encryption_configuration=keeping,
-            logging_configuration=logging,
+            encryption_configuration=_keeping(key),
+            logging_configuration=_logging(log.arn),
             region=names.region,
             tags=tags(settings, names.thing(thing)),
             opts=inside,
         )
         self.arn, self.role = machine.arn, role.arn
         self.register_outputs({"arn": self.arn, "role": self.role})
+
+
+def _keeping(key: pulumi.Input[str]) -> Any:
+    return {
+        "type": "CUSTOMER_MANAGED_KMS_KEY",
+        "kms_key_id": key,
+        "kms_data_key_reuse_period_seconds": 900,
+    }
+
+
+def _logging(group: pulumi.Output[str]) -> Any:
+    """Input and output of a step are in the execution's history; a log for failures alone does not repeat them."""
+    return {
+        "level": "ERROR",
+        "include_execution_data": False,
+        "log_destination": pulumi.Output.concat(group, ":*"),
+    }
 
 
 class Machines(pulumi.ComponentResource):
@@ -135,23 +141,20 @@ class Machines(pulumi.ComponentResource):
             **{f"topic_{thing}": arn for thing, arn in topics.items()},
             **{f"function_{thing}": functions.get(thing, NONE) for thing in BY_NAME},
         }
+        told = pulumi.Output.all(scope, bus, canary.arn, *topics.values())
+        policies = {
+            PUBLISH: told.apply(lambda known: services.publish(known[0], PUBLISH, known[1], known[3:])),
+            CANARY: told.apply(lambda known: services.canary(known[0], CANARY, known[3:], known[2])),
+        }
         self.arns, self.roles = {}, {}
         for thing in of_cell(primary=primary):
             used = placeholders(thing)
-            if thing == PUBLISH:
-                told = pulumi.Output.all(scope, bus, *topics.values())
-                policy = told.apply(lambda known: services.publish(known[0], PUBLISH, known[1], known[2:]))
-            elif thing == CANARY:
-                told = pulumi.Output.all(scope, canary.arn, *topics.values())
-                policy = told.apply(lambda known: services.canary(known[0], CANARY, known[2:], known[1]))
-            else:
-                policy = scope.apply(partial(_running, thing))
             machine = Machine(
                 f"{name}-{role_of(thing)}",
                 settings,
                 names,
                 thing,
-                policy=policy,
+                policy=policies[thing] if thing in policies else scope.apply(partial(_running, thing)),
                 trusted=trust(names, "states.amazonaws.com", names.arn("states", "stateMachine:*")),
                 values={name: value for name, value in values.items() if name in used},
                 key=key,

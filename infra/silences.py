@@ -40,36 +40,40 @@ class Silences(pulumi.ComponentResource):
     ) -> None:
         """Mute `alarms`, by name, which are there; `publish` is the machine that tells, and `starter` starts it."""
         super().__init__("pgdrill:cell:Silences", name, None, opts)
-        inside = pulumi.ResourceOptions(parent=self)
+        self._name, self._settings, self._names = name, settings, names
+        self._inside = pulumi.ResourceOptions(parent=self)
         for silence in silences:
-            thing = f"silence-{digest(silence)}"
-            for number, first in enumerate(range(0, len(alarms), MOST), start=1):
-                rule: Any = {"schedule": schedule(silence)}
-                aws.cloudwatch.AlarmMuteRule(
-                    f"{name}-{thing}-{number}",
-                    name=names.thing(f"{thing}-{number}"),
-                    description=silence.reason[:1024],
-                    rule=rule,
-                    mute_targets={"alarm_names": list(alarms[first : first + MOST])},
-                    expire_date=_utc(silence.ends).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    region=names.region,
-                    tags=tags(settings, names.thing(f"{thing}-{number}")),
-                    opts=inside,
-                )
+            self._mute(silence, alarms)
             for what, moment, reply in told(silence, names.region):
-                if moment <= now:
-                    continue
-                starter.schedule(
-                    f"{name}-{thing}-{what}",
-                    names.thing(f"{thing}-{what}"),
-                    f"at({_utc(moment):%Y-%m-%dT%H:%M:%S})",
-                    publish,
-                    {"reply": reply.model_dump(mode="json")},
-                    late=HOUR,
-                    tries=10,
-                    opts=inside,
-                )
+                if moment > now:
+                    thing = f"{_thing(silence)}-{what}"
+                    starter.schedule(
+                        f"{name}-{thing}",
+                        names.thing(thing),
+                        f"at({_utc(moment):%Y-%m-%dT%H:%M:%S})",
+                        publish,
+                        {"reply": reply.model_dump(mode="json")},
+                        late=HOUR,
+                        tries=10,
+                        opts=self._inside,
+                    )
         self.register_outputs({})
+
+    def _mute(self, silence: Silence, alarms: Sequence[str]) -> None:
+        rule: Any = {"schedule": schedule(silence)}
+        for number, first in enumerate(range(0, len(alarms), MOST), start=1):
+            thing = f"{_thing(silence)}-{number}"
+            aws.cloudwatch.AlarmMuteRule(
+                f"{self._name}-{thing}",
+                name=self._names.thing(thing),
+                description=silence.reason[:1024],
+                rule=rule,
+                mute_targets={"alarm_names": list(alarms[first : first + MOST])},
+                expire_date=_utc(silence.ends).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                region=self._names.region,
+                tags=tags(self._settings, self._names.thing(thing)),
+                opts=self._inside,
+            )
 
 
 def ahead(settings: Settings, now: datetime) -> list[Silence]:
@@ -99,6 +103,10 @@ def told(silence: Silence, region: str) -> Iterator[tuple[str, datetime, Reply]]
 
 def _to_both(level: Level, topic: str, text: str) -> Reply:
     return Reply(messages=tuple(Message(level=level, kind=kind, topic=topic, text=text) for kind in Kind))
+
+
+def _thing(silence: Silence) -> str:
+    return f"silence-{digest(silence)}"
 
 
 def digest(silence: Silence) -> str:
