@@ -12,11 +12,14 @@ environment credentials"; SQS Developer Guide, "Amazon SQS API permissions: Acti
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import kms
 
+from pgdrill.lab.bends import evaluation
+from pgdrill.lab.bends.evaluation import Ask, Asked
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.service import Rds
 
@@ -28,11 +31,7 @@ _functions: dict[str, str] = {}
 def apply(_: Rds) -> None:
     graft(iam_actions, "extract_iam_action(service, method, path, headers, body, query_params)", _one_by_one)
     graft(iam_actions, "request_tag_context(service, iam_action, body, params)", _supplied)
-    graft(
-        iam_evaluator,
-        "enforce(access_key_id, iam_action, service, region, resource_arn, service_context)",
-        _on_the_key,
-    )
+    evaluation.around(_on_the_key)
     graft(iam_evaluator, "_resolve_condition_key(key, ctx)", _globally)
     graft(lambda_runtime, "execution_credentials(config)", _noting_the_function)
 
@@ -110,25 +109,13 @@ SUPPLIED: dict[str, Callable[[Mapping[str, Any]], Keys]] = {
 }
 
 
-def _on_the_key(original: Function) -> Function:
-    def enforce(  # noqa: PLR0917 # the emulator's own parameters
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: Keys | None = None,
-    ) -> Any:
-        context = dict(service_context or {})
-        if function := _functions.get(access_key_id):
-            context["lambda:SourceFunctionArn"] = function
-        if iam_action.startswith("kms:") and ":alias/" in resource_arn:
-            context["kms:RequestAlias"] = resource_arn.split(":", 5)[5]
-            key = kms._resolve_key(resource_arn)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
-            if key is not None:
-                resource_arn = key["Arn"]
-        return original(
-            access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=context
-        )
-
-    return enforce
+def _on_the_key(ask: Ask, asked: Asked) -> Any:
+    context, resource = dict(asked.context), asked.resource
+    if function := _functions.get(asked.access_key):
+        context["lambda:SourceFunctionArn"] = function
+    if asked.action.startswith("kms:") and ":alias/" in resource:
+        context["kms:RequestAlias"] = resource.split(":", 5)[5]
+        key = kms._resolve_key(resource)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own services do
+        if key is not None:
+            resource = key["Arn"]
+    return ask(replace(asked, resource=resource, context=context))

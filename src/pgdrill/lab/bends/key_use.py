@@ -10,12 +10,11 @@ encryption and decryption"; SQS and SNS Developer Guides, "Key management"; KMS 
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, request_scope
 from ministack.services import kms, s3, secretsmanager, sns, sqs
 
-from pgdrill.lab.bends import roles
-from pgdrill.lab.bends.graft import Function, graft
+from pgdrill.lab.bends import evaluation, roles
+from pgdrill.lab.bends.evaluation import Ask, Asked
 from pgdrill.lab.rds.service import Rds
 
 SENDS = ("kms:GenerateDataKey", "kms:Decrypt")
@@ -31,45 +30,21 @@ KEY_ACTIONS = {
 
 
 def apply(_: Rds) -> None:
-    graft(
-        iam_evaluator,
-        "enforce(access_key_id, iam_action, service, region, resource_arn, service_context)",
-        _and_the_key,
-    )
+    evaluation.around(_and_the_key)
 
 
-def _and_the_key(original: Function) -> Function:
-    def enforce(  # noqa: PLR0917 # the emulator's own parameters
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:
-        denied = original(
-            access_key_id,
-            iam_action,
-            service,
-            region,
-            resource_arn=resource_arn,
-            service_context=service_context,
-        )
-        actions = KEY_ACTIONS.get(iam_action, ())
-        found = _key(service, resource_arn, region) if actions and not denied else None
-        if found is None:
-            return denied
-        key, where = found
-        keys = {"kms:ViaService": f"{service}.{where}.amazonaws.com", "kms:CallerAccount": get_account_id()}
-        with request_scope(get_account_id(), where):
-            for action in actions:
-                if denied := original(
-                    access_key_id, action, "kms", where, resource_arn=key, service_context=keys
-                ):
-                    return denied
-        return None
-
-    return enforce
+def _and_the_key(ask: Ask, asked: Asked) -> Any:
+    refused, actions = ask(asked), KEY_ACTIONS.get(asked.action, ())
+    found = _key(asked.service, asked.resource, asked.region) if actions and not refused else None
+    if found is None:
+        return refused
+    key, where = found
+    keys = {
+        "kms:ViaService": f"{asked.service}.{where}.amazonaws.com",
+        "kms:CallerAccount": get_account_id(),
+    }
+    needs = (Asked(asked.access_key, action, "kms", where, key, keys) for action in actions)
+    return evaluation.first_refusal(ask, needs)
 
 
 def _key(service: str, resource: str, region: str) -> tuple[str, str] | None:

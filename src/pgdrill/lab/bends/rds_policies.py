@@ -7,11 +7,14 @@ the request implies: its tags (`rds:AddTagsToResource`), roles that it passes, k
 Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon RDS".
 """
 
+from dataclasses import replace
 from typing import Any
 
-from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.core import iam_actions
+from ministack.core.responses import get_region
 
+from pgdrill.lab.bends import evaluation
+from pgdrill.lab.bends.evaluation import Ask, Asked
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.rds.authorization import Need
 from pgdrill.lab.rds.service import Rds
@@ -31,37 +34,25 @@ def apply(rds: Rds) -> None:
         return request_tag_context
 
     graft(iam_actions, "request_tag_context(service, iam_action, body, params)", derive)
-    graft(
-        iam_evaluator,
-        "enforce(access_key_id, iam_action, service, region, resource_arn, service_context)",
-        _each_need,
+    evaluation.around(_each_need)
+
+
+def _each_need(ask: Ask, asked: Asked) -> Any:
+    own = {name: value for name, value in asked.context.items() if name != NEEDS}
+    needs: list[Need] | None = asked.context.get(NEEDS)
+    if not needs:
+        return evaluation.first_refusal(ask, [replace(asked, context=own)])
+    return evaluation.first_refusal(
+        ask,
+        (
+            Asked(
+                asked.access_key,
+                need.action,
+                need.action.partition(":")[0],
+                need.region,
+                need.resource,
+                (own if need.action.startswith("rds:") else {}) | need.keys,
+            )
+            for need in needs
+        ),
     )
-
-
-def _each_need(original: Function) -> Function:
-    def enforce(  # noqa: PLR0917 # the emulator's own parameters
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:
-        context = dict(service_context or {})
-        needs: list[Need] | None = context.pop(NEEDS, None)
-        for need in needs or [Need(iam_action, resource_arn, region)]:
-            keys = context if need.action.startswith("rds:") or not needs else {}
-            with request_scope(get_account_id(), need.region):
-                denied = original(
-                    access_key_id,
-                    need.action,
-                    need.action.partition(":")[0] if needs else service,
-                    need.region,
-                    resource_arn=need.resource,
-                    service_context=keys | need.keys,
-                )
-            if denied:
-                return denied
-        return None
-
-    return enforce

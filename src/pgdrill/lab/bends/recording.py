@@ -15,6 +15,8 @@ from typing import Any
 from ministack.core import iam_evaluator
 
 from pgdrill.lab import daemon
+from pgdrill.lab.bends import evaluation
+from pgdrill.lab.bends.evaluation import Ask, Asked
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.calls import Call, Recorder
 from pgdrill.lab.rds.service import Rds
@@ -27,11 +29,7 @@ _recorders: list[Recorder] = []
 def apply(_: Rds) -> None:
     _recorders.append(Recorder(Path(os.environ[daemon.MARK])))
     graft(iam_evaluator, "evaluate(ctx, policies, *limits)", _noted)
-    graft(
-        iam_evaluator,
-        "enforce(access_key_id, iam_action, service, region, resource_arn, service_context)",
-        _recorded,
-    )
+    evaluation.around(_recorded)
 
 
 def add(
@@ -63,28 +61,16 @@ def _noted(original: Function) -> Function:
     return evaluate
 
 
-def _recorded(original: Function) -> Function:
-    def enforce(  # noqa: PLR0917 # the emulator's own parameters
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:
-        noted: list[iam_evaluator.EvalContext] = []
-        token = _evaluated.set(noted)
-        try:
-            denied = original(access_key_id, iam_action, service, region, resource_arn, service_context)
-        finally:
-            _evaluated.reset(token)
-        if (
-            noted
-        ):  # else nobody was evaluated: the account's own keys, a wrong signature, what is never refused
-            _record(noted[0], allowed=denied is None)
-        return denied
-
-    return enforce
+def _recorded(ask: Ask, asked: Asked) -> Any:
+    noted: list[iam_evaluator.EvalContext] = []
+    token = _evaluated.set(noted)
+    try:
+        refused = ask(asked)
+    finally:
+        _evaluated.reset(token)
+    if noted:  # else nobody was evaluated: the account's own keys, a wrong signature, what is never refused
+        _record(noted[0], allowed=refused is None)
+    return refused
 
 
 def _record(ctx: iam_evaluator.EvalContext, *, allowed: bool) -> None:
