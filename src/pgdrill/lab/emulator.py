@@ -23,7 +23,7 @@ from ministack.services import rds as record_only_rds
 from pgdrill import __version__
 from pgdrill.errors import NotRunnable
 from pgdrill.lab import bends, bytecode, clock, cluster, daemon, postgres, sabotage, tls
-from pgdrill.lab.bends import alarms, executions, schedules
+from pgdrill.lab.bends import executions, schedules, watch
 from pgdrill.lab.clock import LabClock
 from pgdrill.lab.cloudwatch.inbox import Inbox
 from pgdrill.lab.door import Doorway, Handler
@@ -153,8 +153,8 @@ def _handlers(
         return {"region": region, "manual_snapshots": rds.quotas.grant(region)}
 
     return {
-        "alarms/evaluate": alarms.evaluate,
-        "alarms/live": alarms.go_on,
+        "alarms/evaluate": watch.evaluate,
+        "alarms/live": watch.go_on,
         "inbox": inbox,
         "quotas/grant": grant,
         "status": status,

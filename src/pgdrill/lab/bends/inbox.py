@@ -10,7 +10,7 @@ from ministack.core.arn import ArnParseError, parse_arn
 from ministack.services import sns
 
 from pgdrill.lab import daemon
-from pgdrill.lab.bends import alarms
+from pgdrill.lab.bends import watch
 from pgdrill.lab.bends.graft import Function, graft
 from pgdrill.lab.cloudwatch.inbox import Inbox, Letter, Recipient
 from pgdrill.lab.rds.service import Rds
@@ -55,7 +55,7 @@ def _letter(topic: str, message: str, subject: str, attributes: dict[str, Any]) 
         if sns._matches_filter_policy(each, attributes, message)  # noqa: SLF001
     )
     return Letter(
-        when=datetime.fromtimestamp(alarms.now(), UTC),
+        when=datetime.fromtimestamp(watch.now(), UTC),
         region=region,
         topic=topic,
         subject=subject,
