@@ -69,33 +69,8 @@ class Cell(pulumi.ComponentResource):
         lambdas = Lambdas(
             name, settings, ground, plan=grounds.plan, scope=self._scope, zips=zips, opts=self._inside
         )
-        machines = Machines(
-            name,
-            settings,
-            names,
-            primary=primary,
-            scope=self._scope,
-            functions=lambdas.versions,
-            bus=bus.arn,
-            topics=self.topics.by_kind,
-            canary=Canary(f"{name}-canary", settings, names, key, self.topics.by_kind, opts=self._inside),
-            key=key,
-            opts=self._inside,
-        )
-        Subscriptions(name, settings, names, self.topics.by_kind, opts=self._inside)
-        FastPath(
-            name,
-            settings,
-            names,
-            machines=tuple(machines.arns),
-            topics=self.topics.by_kind,
-            dead_letters=dead_letters.arn,
-            opts=self._inside,
-        )
-        watched = Alarms(
-            name, settings, names, machines=machines.arns, topics=self.topics.by_kind, opts=self._inside
-        )
-        Dashboard(name, settings, names, machines=tuple(machines.arns), opts=self._inside)
+        machines = self._machines(lambdas, bus, primary=primary)
+        watched = self._watched(machines, dead_letters)
         self._between(bus, other, machines, dead_letters)
         if settings.raise_quota:
             raise_quota(name, settings, names, primary=primary, opts=self._inside)
@@ -124,6 +99,39 @@ class Cell(pulumi.ComponentResource):
         self.bus, self.dead_letters = bus.arn, dead_letters.arn
         self.schedule_group = schedules.group
         self.register_outputs({})
+
+    def _machines(self, lambdas: Lambdas, bus: buses.Bus, *, primary: bool) -> Machines:
+        name, names, key = self._name, self.ground.names, self.ground.keys.storage
+        topics = self.topics.by_kind
+        return Machines(
+            name,
+            self._settings,
+            names,
+            primary=primary,
+            scope=self._scope,
+            functions=lambdas.versions,
+            bus=bus.arn,
+            topics=topics,
+            canary=Canary(f"{name}-canary", self._settings, names, key, topics, opts=self._inside),
+            key=key,
+            opts=self._inside,
+        )
+
+    def _watched(self, machines: Machines, dead_letters: DeadLetters) -> Alarms:
+        """Let people see and be told how it goes; return the alarms."""
+        name, settings, names, topics = self._name, self._settings, self.ground.names, self.topics.by_kind
+        Subscriptions(name, settings, names, topics, opts=self._inside)
+        FastPath(
+            name,
+            settings,
+            names,
+            machines=tuple(machines.arns),
+            topics=topics,
+            dead_letters=dead_letters.arn,
+            opts=self._inside,
+        )
+        Dashboard(name, settings, names, machines=tuple(machines.arns), opts=self._inside)
+        return Alarms(name, settings, names, machines=machines.arns, topics=topics, opts=self._inside)
 
     def _between(self, bus: buses.Bus, other: Ground, machines: Machines, dead_letters: DeadLetters) -> None:
         """Tell the other cell, and hear it."""
