@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from pgdrill.aws import secret
+from pgdrill.aws import secret, sessions
 from pgdrill.aws.backups import Backups
 from pgdrill.aws.export_tasks import ExportTasks
 from pgdrill.aws.keys import Keys
@@ -52,7 +52,7 @@ class Cell:
         cls, plan: Plan, place: CellPlan | None = None, session: boto3.session.Session | None = None
     ) -> "Cell":
         """Make the clients of one of the plan's two places, the primary unless told. Makes no call yet."""
-        session = session or boto3.session.Session()
+        session = session or sessions.session()
         place = place or plan.primary
         region = place.region
         rds = session.client("rds", region_name=region, config=CONFIG)

@@ -223,7 +223,11 @@ def evidence(cell: Cell) -> Iterator[bytes]:
 def test_the_chain_of_evidence_holds(month: Month, where: str) -> None:
     plan = str(month.lab.directory / PLAN)
     ran = CliRunner().invoke(cli.app, ["verify", "--plan", plan, "--cell", where, "--json"])
-    assert json.loads(ran.stdout) == {"shop": []}, ran.output
+    regions = {cell.region for cell in month.deployment.cells}
+    told = json.loads(ran.stdout)
+    assert (told["breaks"], told["without_evidence"], told["notes"]) == ({"shop": []}, [], []), ran.output
+    assert told["signatures_checked"] == dict.fromkeys(regions, True)
+    assert set(told["buckets_compared"]) == regions
 
 
 def test_nothing_is_left_but_production(month: Month) -> None:

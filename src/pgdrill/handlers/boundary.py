@@ -21,9 +21,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import boto3
 from pydantic import BaseModel
 
+from pgdrill.aws import sessions
 from pgdrill.aws.store import Store
 from pgdrill.cell import CONFIG, Cell
 from pgdrill.errors import DrillError, PlanError
@@ -104,7 +104,7 @@ def open_cell() -> Cell:
 
 @lru_cache(maxsize=1)
 def _cell(key: str, bucket: str, which: str) -> Cell:
-    session = boto3.session.Session()
+    session = sessions.session()
     body = Store(session.client("s3", config=CONFIG), bucket).get(key)
     digest = hashlib.sha256(body or b"").hexdigest()
     if body is None or key != f"plan/{digest}.json":
