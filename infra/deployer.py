@@ -353,7 +353,19 @@ def _roles(cells: tuple[Names, Names]) -> list[Statement]:
     )
     roles = [names.roles() for names in cells]
     passed: dict[str, Any] = {"iam:PassedToService": list(_PASSED_TO)}
-    return [allow("Roles", actions, roles), allow("PassRoles", "iam:PassRole", roles, StringEquals=passed)]
+    # The first database of an account brings RDS's own role with it. Source: RDS User Guide, "Using service-linked
+    # roles for Amazon RDS".
+    of_rds = f"arn:aws:iam::{cells[0].account}:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"
+    return [
+        allow("Roles", actions, roles),
+        allow("PassRoles", "iam:PassRole", roles, StringEquals=passed),
+        allow(
+            "RoleOfRds",
+            "iam:CreateServiceLinkedRole",
+            of_rds,
+            StringEquals={"iam:AWSServiceName": "rds.amazonaws.com"},
+        ),
+    ]
 
 
 def _secrets(cells: tuple[Names, Names], secrets: Iterable[str]) -> list[Statement]:

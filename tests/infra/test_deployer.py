@@ -90,6 +90,13 @@ def test_a_protected_database_is_deleted_with_its_final_snapshot_and_no_other_is
     assert not may("rds:CreateDBSnapshot", f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production", ADOPTING)
 
 
+def test_the_first_database_of_an_account_may_bring_the_role_of_rds_and_nobody_elses() -> None:
+    own = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{{0}}.amazonaws.com/AWSServiceRoleFor"
+    make, of = "iam:CreateServiceLinkedRole", "iam:AWSServiceName"
+    assert may(make, own.format("rds") + "RDS", **{of: "rds.amazonaws.com"})
+    assert not may(make, own.format("ecs") + "ECS", **{of: "ecs.amazonaws.com"})
+
+
 def test_an_adopted_database_and_its_key_are_looked_at_by_who_adopts_alone() -> None:
     theirs = {
         "rds:DescribeDBInstances": f"arn:aws:rds:{HOME}:{ACCOUNT}:db:shop-production",
