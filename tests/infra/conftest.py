@@ -54,3 +54,9 @@ def whole() -> Run:
 def found() -> Run:
     """The whole program, with an adopted one."""
     return program(ADOPTED)
+
+
+@pytest.fixture(scope="session")
+def guarded() -> Run:
+    """The whole program, with `protect`."""
+    return program(SETTINGS | {"protect": True})

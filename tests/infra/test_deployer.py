@@ -43,6 +43,15 @@ def test_every_type_that_is_registered_is_covered_and_no_other(whole: Run) -> No
     assert registered & OPTIONAL.keys() == set()
 
 
+def test_what_is_adopted_or_protected_registers_no_type_that_is_not_covered(found: Run, guarded: Run) -> None:
+    lock = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+    for run, without, more in ((found, "aws:rds/instance:Instance", set()), (guarded, None, {lock})):
+        registered = {one.typ for one in run.managed()}
+        assert registered <= {*ACTIONS, *BY_TAG}
+        assert without not in registered
+        assert more <= registered
+
+
 @pytest.mark.parametrize("typ", CALLS)
 def test_a_types_actions_are_what_the_provider_asks(typ: str) -> None:
     _, actions = ACTIONS[typ]
