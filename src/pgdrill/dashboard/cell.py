@@ -68,17 +68,15 @@ class Cell:
         dimensions = {"Suffix": self.plan.stack.suffix} | dict(about or {})
         return Metric(name, tuple(sorted(dimensions.items())), statistic=statistic)
 
-    def of_each(
-        self,
-        name: str,
-        statistic: str = "Maximum",
-        asked: Callable[[DatabasePlan], bool] = lambda _: True,
-    ) -> tuple[Metric, ...]:
-        """Return one metric of every database that it is asked of."""
+    def of_each(self, name: str, statistic: str = "Maximum") -> tuple[Metric, ...]:
+        """Return one metric of every database."""
+        return tuple(self.metric(name, {"Database": database.name}, statistic) for database in self.databases)
+
+    def each(self, name: str) -> tuple[Series, ...]:
+        """Return the metric of every database as a line of its own."""
         return tuple(
-            self.metric(name, {"Database": database.name}, statistic)
-            for database in self.databases
-            if asked(database)
+            Series(database.name, (metric,))
+            for database, metric in zip(self.databases, self.of_each(name), strict=True)
         )
 
     def of_all(self, label: str, name: str, tone: Tone = Tone.PLAIN, statistic: str = "Sum") -> Series:
