@@ -71,7 +71,7 @@ def _call(line: str, number: int, path: Path) -> Call:
     except ValidationError as error:
         raise Broken(
             f"line {number} of {str(path)!r} is no call of a role",
-            hint="see who else writes there; begin anew with: pgdrill lab down && pgdrill lab up --auth",
+            hint="see who else writes there; end this lab with: pgdrill lab down",
         ) from error
 
 

@@ -45,4 +45,7 @@ def test_a_line_that_is_no_call_is_an_error_wherever_it_is(
     path.write_text("".join(lines))
     with pytest.raises(Broken) as raised:
         list(read(tmp_path))
-    assert raised.value.message == f"line {number} of {str(path)!r} is no call of a role"
+    assert (raised.value.message, raised.value.hint) == (
+        f"line {number} of {str(path)!r} is no call of a role",
+        "see who else writes there; end this lab with: pgdrill lab down",
+    )
