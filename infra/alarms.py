@@ -15,8 +15,8 @@ import pulumi_aws as aws
 from functions import BY_NAME
 from naming import Names
 from pgdrill.messages import Kind
-from pgdrill.watching import alarms
-from pgdrill.watching.alarms import Alarm, Scope, Subject
+from pgdrill.watching import alarm_model, alarms
+from pgdrill.watching.alarm_model import DOCUMENT, Alarm, Scope, Subject
 from settings import Settings
 from tagging import tags
 
@@ -63,7 +63,7 @@ class Alarms(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         about = self._about(alarm, subject, machines)
         name = self.named(alarm.name, subject.name)
-        request: Any = arguments(alarms.request(alarm, subject, name, about))
+        request: Any = arguments(alarm_model.request(alarm, subject, name, about))
         return aws.cloudwatch.MetricAlarm(
             f"{self._name}-{alarm.name}" + (f"-{subject.name}" if subject.name else ""),
             **request,
@@ -88,7 +88,7 @@ class Alarms(pulumi.ComponentResource):
             alarm_name=name,
             alarm_description=(
                 f"In ALARM: {self._names.region} could not recover what it should, or nobody knows."
-                f" See which of its alarms stand: {alarms.DOCUMENT}"
+                f" See which of its alarms stand: {DOCUMENT}"
             ),
             alarm_rule=rule,
             region=self._names.region,

@@ -23,7 +23,7 @@ from pgdrill.points import taking
 from pgdrill.points.taking import SEALS
 from pgdrill.points.taking import Step as TakingStep
 from pgdrill.sections import DrillPlan
-from pgdrill.watching import alarms
+from pgdrill.watching.alarm_model import ROUND
 from tests.infra import definitions, pictures
 from tests.infra.definitions import NAMES, START, State, evaluate, expressions
 from tests.unit.plans import plan
@@ -497,7 +497,7 @@ def test_a_look_is_measured_however_long_what_is_asked_before_it_takes() -> None
 
 def test_a_look_and_its_publishing_take_no_longer_than_alarms_count_on() -> None:
     publish = next(state for state in definitions.states("publish") if state.name == "Put metrics")
-    assert WATCH_LIMIT + publish.body["TimeoutSeconds"] < alarms.ROUND.total_seconds()
+    assert WATCH_LIMIT + publish.body["TimeoutSeconds"] < ROUND.total_seconds()
 
 
 def _lasts(retrier: definitions.Body) -> float:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from pgdrill.plan import Plan
-from pgdrill.watching.alarms import BY_NAME, DOCUMENT
+from pgdrill.watching.alarm_model import DOCUMENT
+from pgdrill.watching.alarms import BY_NAME
 from tests.integration import causes, labs
 from tests.integration.causes import CHAPTERS, QUOTA, Cause, Chapter
 from tests.integration.scene import MINUTE, Scene, Told

@@ -8,7 +8,8 @@ import pytest
 
 from pgdrill.plan import Plan
 from pgdrill.watching import alarms, latency
-from pgdrill.watching.alarms import BY_NAME, TOLD_WITHIN, Alarm
+from pgdrill.watching.alarm_model import ROUND, TOLD_WITHIN, WATCH, Alarm
+from pgdrill.watching.alarms import BY_NAME
 from pgdrill.watching.latency import Rounds
 from tests.integration.deployed import Cell, Deployment
 
@@ -63,8 +64,8 @@ def rounds(cell: Cell) -> Rounds:
 
 
 def test_a_round_of_the_watch_takes_no_longer_than_the_table_says(rounds: Rounds) -> None:
-    assert rounds.every == alarms.WATCH
-    assert rounds.take <= alarms.ROUND
+    assert rounds.every == WATCH
+    assert rounds.take <= ROUND
 
 
 def test_the_alarms_of_the_table_are_deployed_and_no_others(cell: Cell, plan: Plan) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pgdrill.plan import Plan
 from pgdrill.watching import alarms
-from pgdrill.watching.alarms import Scope, Subject
+from pgdrill.watching.alarm_model import NAMESPACE, Alarm, Scope, Subject
 from tests.integration.deployed import Cell, Deployment, execute, until
 
 # What others publish when it happens, and what there is once a drill has ended.
@@ -26,7 +26,7 @@ def look(cell: Cell) -> datetime:
 def values(cell: Cell, name: str, about: dict[str, str], since: datetime) -> list[float]:
     """Return the largest values of a metric since a moment, minute by minute, the newest first."""
     answer = cell.client("cloudwatch").get_metric_statistics(
-        Namespace=alarms.NAMESPACE,
+        Namespace=NAMESPACE,
         MetricName=name,
         Dimensions=[{"Name": key, "Value": value} for key, value in about.items()],
         StartTime=since.replace(second=0, microsecond=0),
@@ -66,7 +66,7 @@ def test_a_look_publishes_what_every_alarm_looks_at(deployment: Deployment, cell
     until(all_there)
 
 
-def _watched(plan: Plan, region: str) -> Iterator[tuple[alarms.Alarm, Subject]]:
+def _watched(plan: Plan, region: str) -> Iterator[tuple[Alarm, Subject]]:
     for alarm, subject in alarms.of_cell(plan, region, {}, ()):
         if alarm.scope in {Scope.CELL, Scope.DATABASE} and alarm.watched:
             yield alarm, subject

@@ -16,8 +16,9 @@ from pgdrill.cli import app
 from pgdrill.lab import calls
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import Settings
-from pgdrill.watching import alarms
-from pgdrill.watching.alarms import Subject
+from pgdrill.watching import alarm_model, alarms
+from pgdrill.watching.alarm_model import Subject
+from pgdrill.watching.thresholds import TRIES
 from tests.lab.functions import deploy, execute, invoke, machine
 from tests.lab.labs import MakeLab, until
 from tests.lab.roles import ACCOUNT, Role, Statement
@@ -493,7 +494,7 @@ def watched_by(lab: Lab, kind: str, name: str, dimensions: dict[str, str], timeo
     """Put an alarm as the deployment would, and tell a topic of it; return the topic."""
     arn = topic(lab, kind)
     subject = Subject(plan(), HOME, name, timeout)
-    request = alarms.request(alarms.BY_NAME[kind], subject, kind, dimensions)
+    request = alarm_model.request(alarms.BY_NAME[kind], subject, kind, dimensions)
     lab.client("cloudwatch").put_metric_alarm(**request, AlarmActions=[arn])
     return arn
 
@@ -530,7 +531,7 @@ def test_a_function_that_fails_as_often_as_a_step_is_tried_is_told(lab: Lab) -> 
     runs = Role(lab, "failing-runs", service="lambda.amazonaws.com")
     deploy(lab, "failing", "def handler(event, context):\n    raise ValueError\n", role=runs.arn)
     told = watched_by(lab, "function-errors", "failing", {"FunctionName": "failing"})
-    for _ in range(alarms.TRIES - 1):
+    for _ in range(TRIES - 1):
         invoke(lab, "failing")
     lab.door.evaluate_alarms(soon())
     assert letters(lab, told) == []

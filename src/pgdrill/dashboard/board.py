@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from pgdrill.watching.alarms import NAMESPACE
+from pgdrill.watching.alarm_model import NAMESPACE
 
 # CloudWatch's grid. Source: CloudWatch API reference, "Dashboard body structure and syntax".
 COLUMNS = 24

@@ -22,7 +22,7 @@ from pgdrill.dashboard.board import (
 )
 from pgdrill.plan import PREFIX, DatabasePlan
 from pgdrill.watching import alarms
-from pgdrill.watching.alarms import Alarm, Scope, Subject, Watchable
+from pgdrill.watching.alarm_model import Alarm, Scope, Subject, Watchable
 
 T = TypeVar("T")
 

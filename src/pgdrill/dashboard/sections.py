@@ -23,7 +23,7 @@ from pgdrill.dashboard.drilled import drills
 from pgdrill.dashboard.stored import storage
 from pgdrill.dashboard.system import system
 from pgdrill.evidence import archive
-from pgdrill.watching.alarms import Scope
+from pgdrill.watching.alarm_model import Scope
 
 WHOLE = 24
 

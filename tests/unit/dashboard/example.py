@@ -22,9 +22,9 @@ from pgdrill.lab.cloudwatch.metrics import Metrics, Stretch
 from pgdrill.messages import Metric, Reply
 from pgdrill.model import Finding, Rpo, Rto, Stage, Verdict
 from pgdrill.plan import Plan
-from pgdrill.watching import alarms
+from pgdrill.watching import alarm_model, alarms
 from pgdrill.watching.ages import measure
-from pgdrill.watching.alarms import Scope
+from pgdrill.watching.alarm_model import Scope
 from pgdrill.watching.storage import Kind, Stored, monthly
 from tests.unit.evidence.drills import drilled
 from tests.unit.plans import plan
@@ -75,7 +75,7 @@ class Cloud:
             }.get(alarm.scope, alarm.about(subject))
             name = cell.thing(alarm.name, subject.name)
             yield (
-                alarms.request(alarm, subject, name, about)
+                alarm_model.request(alarm, subject, name, about)
                 | {"AlarmArn": cell.arn("cloudwatch", f"alarm:{name}")}
                 | _unknown()
             )

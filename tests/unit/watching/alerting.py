@@ -12,8 +12,9 @@ from fast_path import rules
 from machines import of_cell
 from naming import Names
 from pgdrill.evidence.wording import duration
-from pgdrill.watching import alarms
-from pgdrill.watching.alarms import ALARMS, Alarm, Scope, Subject, Where, told
+from pgdrill.watching import alarm_model, alarms
+from pgdrill.watching.alarm_model import WARM_UP, Alarm, Scope, Subject, Where, told
+from pgdrill.watching.alarms import ALARMS
 from settings import load
 from tests.infra.program import SETTINGS
 from tests.integration.causes import CHAPTERS, Cause
@@ -21,7 +22,7 @@ from tests.unit.snapshots import AWAY, HOME
 from tests.unit.watching.cases import CASES, PHASES, fires
 from tests.unit.watching.world import PLAN
 
-DOCUMENT = Path(__file__).parents[3] / alarms.DOCUMENT
+DOCUMENT = Path(__file__).parents[3] / alarm_model.DOCUMENT
 NAMES = {Scope.DATABASE: "shop", Scope.CELL: "", Scope.FUNCTION: "take", Scope.MACHINE: "take"}
 
 HEAD = f"""\
@@ -44,7 +45,7 @@ Missing data breach.
 CloudWatch looks further back than an alarm's own periods before it takes data for missing, a quarter of an hour with periods of five minutes, so `watch-silent` fills its gaps with an expression and speaks first; the others follow.
 So when the watch of a cell stops, what tells of it is one letter of `watch-silent`, and after it one of each alarm that looks at what the watch publishes: {{followers}} with one database in the primary cell, {{each}} more for each other one.
 They say what they would say of a bad value, and at the end that it may be none; see `watch-silent` first.
-After a deployment an alarm waits for its first data, {duration(alarms.WARM_UP.total_seconds())} at most.
+After a deployment an alarm waits for its first data, {duration(WARM_UP.total_seconds())} at most.
 """
 
 

@@ -12,15 +12,15 @@ from pgdrill.handlers.choose import ChooseRequest
 from pgdrill.plan import Copies, Notify
 from pgdrill.watching import alarms
 from pgdrill.watching.ages import measure
-from pgdrill.watching.alarms import (
-    ALARMS,
-    BY_NAME,
+from pgdrill.watching.alarm_model import (
     DOCUMENT,
     LONGEST_DESCRIPTION,
     TOLD_WITHIN,
     UNMEASURED,
+    Alarm,
     Subject,
 )
+from pgdrill.watching.alarms import ALARMS, BY_NAME
 from tests.docs.test_commands import _unknown as absent
 from tests.unit.plans import plan
 from tests.unit.snapshots import AWAY, HOME
@@ -78,7 +78,7 @@ def test_the_longest_way_to_a_notification_is_under_fifteen_minutes(datapoints: 
     assert max(sums.values()) == 14.75 * MINUTE
 
 
-def everything(region: str) -> list[tuple[alarms.Alarm, Subject]]:
+def everything(region: str) -> list[tuple[Alarm, Subject]]:
     return list(alarms.of_cell(PLAN, region, FUNCTIONS, MACHINES))
 
 
@@ -105,7 +105,7 @@ def test_the_longest_names_fit_into_every_description() -> None:
 COMMAND = re.compile(r"`((?:pgdrill|aws) [^`]+)`")
 
 
-def typed(alarm: alarms.Alarm, subject: Subject) -> list[str]:
+def typed(alarm: Alarm, subject: Subject) -> list[str]:
     """Return what a description has somebody type, as the shell makes it."""
     text = alarm.description(subject)
     return [

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from pgdrill.watching import alarms, latency
-from pgdrill.watching.alarms import ALARMS, WATCH, Subject, Where
+from pgdrill.watching import alarm_model, alarms, latency
+from pgdrill.watching.alarm_model import ROUND, WATCH, Alarm, Subject, Where
+from pgdrill.watching.alarms import ALARMS
 from pgdrill.watching.latency import Rounds
 from tests.unit.plans import plan
 from tests.unit.snapshots import AWAY, HOME
@@ -14,19 +15,19 @@ from tests.unit.watching.alerting import NAMES
 from tests.unit.watching.watchman import dimensions
 
 MINUTE = timedelta(minutes=1)
-ROUNDS = Rounds(every=WATCH, take=alarms.ROUND)
+ROUNDS = Rounds(every=WATCH, take=ROUND)
 
 
 def deployed(name: str, **changes: Any) -> dict[str, Any]:
     """Return an alarm of the table as DescribeAlarms shows it."""
     alarm = alarms.BY_NAME[name]
     subject = Subject(plan(), AWAY if alarm.where is Where.DR else HOME, NAMES[alarm.scope], 60)
-    request = alarms.request(alarm, subject, name, dimensions(alarm, subject))
+    request = alarm_model.request(alarm, subject, name, dimensions(alarm, subject))
     return request | {"ActionsEnabled": True, "AlarmActions": ["topic"]} | changes
 
 
 @pytest.mark.parametrize("alarm", ALARMS, ids=lambda alarm: alarm.name)
-def test_the_table_promises_what_the_definition_holds(alarm: alarms.Alarm) -> None:
+def test_the_table_promises_what_the_definition_holds(alarm: Alarm) -> None:
     reckoned = latency.told_after(deployed(alarm.name), ROUNDS, alarm.allowance)
     assert reckoned == alarm.told_after(plan())
 
@@ -35,9 +36,7 @@ def test_more_data_points_longer_periods_and_slower_rounds_take_longer() -> None
     usual = latency.told_after(deployed("drill-failed"), ROUNDS)
     more = deployed("drill-failed", DatapointsToAlarm=3, EvaluationPeriods=3)
     assert latency.told_after(more, ROUNDS) == usual + 10 * MINUTE
-    assert (
-        latency.told_after(deployed("drill-failed"), Rounds(15 * MINUTE, alarms.ROUND)) == usual + 10 * MINUTE
-    )
+    assert latency.told_after(deployed("drill-failed"), Rounds(15 * MINUTE, ROUND)) == usual + 10 * MINUTE
     longer = deployed("function-errors", Period=3600, EvaluationPeriods=2, DatapointsToAlarm=2)
     assert (
         latency.told_after(longer, ROUNDS)

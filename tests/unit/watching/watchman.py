@@ -10,9 +10,9 @@ from pgdrill.lab.cloudwatch.alarms import Region
 from pgdrill.lab.cloudwatch.metrics import Metrics
 from pgdrill.messages import Metric
 from pgdrill.plan import Plan
-from pgdrill.watching import alarms
+from pgdrill.watching import alarm_model, alarms
 from pgdrill.watching.ages import measure
-from pgdrill.watching.alarms import Alarm, Scope, Subject
+from pgdrill.watching.alarm_model import Alarm, Scope, Subject
 from pgdrill.watching.sighting import Sighting
 from tests.unit.watching.world import FIRST, MINUTE, look
 
@@ -39,7 +39,7 @@ class Watchman:
 
     def _made(self, alarm: Alarm, subject: Subject) -> Deployed:
         name = f"{alarm.name}/{subject.name}" if subject.name else alarm.name
-        request = alarms.request(alarm, subject, name, dimensions(alarm, subject))
+        request = alarm_model.request(alarm, subject, name, dimensions(alarm, subject))
         cloudwatch.definition(request)
         state = {"StateValue": "INSUFFICIENT_DATA", "StateUpdatedTimestamp": self._made_at}
         return request | state | {"AlarmArn": f"arn:{name}", cloudwatch.CREATED: self._made_at}
