@@ -162,11 +162,12 @@ def _often(
 def _missed(
     period: Period, what: str, moments: Sequence[datetime], every: timedelta, allowance: float = ALLOWANCE
 ) -> tuple[str, ...]:
-    edges = [period.since, *moments, period.until]
+    first = [f"until the first, on {moments[0]:%Y-%m-%d at %H:%M} UTC"] if moments else []
+    ends = [*first, *(f"to {end:%Y-%m-%d}" for end in (*moments[1:], period.until))]
     return tuple(
-        f"no {what} from {start:%Y-%m-%d} to {end:%Y-%m-%d}, {duration((end - start).total_seconds())},"
+        f"no {what} from {start:%Y-%m-%d} {told}, {duration((end - start).total_seconds())},"
         f" where one is due every {duration(every.total_seconds())}"
-        for start, end in pairwise(edges)
+        for (start, end), told in zip(pairwise([period.since, *moments, period.until]), ends, strict=True)
         if end - start > every * allowance
     )
 

@@ -108,6 +108,14 @@ def test_two_weeks_without_a_drill_are_a_gap_with_its_dates() -> None:
     )
 
 
+def test_a_gap_before_the_first_drill_does_not_read_as_if_there_were_none() -> None:
+    answer = demands.tested(period(drilled(7), until=START + timedelta(days=5)))
+    assert answer.says == (
+        "shop: no concluded drill of it from 2026-11-01 until the first, on 2026-11-22 at 06:05 UTC, 21 d 06 h,"
+        " where one is due every 7 d",
+    )
+
+
 def test_a_drill_without_a_conclusion_tests_nothing() -> None:
     answer = demands.tested(period(drilled(4), inconclusive(5), inconclusive(6), drilled(7)))
     assert answer.verdict is Verdict.INCONCLUSIVE
