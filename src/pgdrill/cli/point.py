@@ -25,6 +25,7 @@ from pgdrill.cli.context import (
     publish,
     tick,
 )
+from pgdrill.cli.progress import Progress
 from pgdrill.errors import DrillError, PlanError
 from pgdrill.messages import Level, Message, Reply
 from pgdrill.points import choice, copies, exchange, taking, telling, upkeep
@@ -64,8 +65,8 @@ def take(
     chosen = None if out_of_turn else slots.named(slot) if slot else taking.slot_now(cell.plan, now)
     begun = taking.begin(cell.plan, cell.plan.database(database), now, chosen)
     try:
-        with err.status("sealing", spinner="line") as status:
-            done = taking.run(begun, cell, ALL, tick, status.update)
+        with Progress(err) as progress:
+            done = taking.run(begun, cell, ALL, tick, progress.say)
     except DrillError as error:
         reply = telling.failed(begun, error)
         publish(cell, reply)

@@ -10,8 +10,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from pgdrill import seal, slots
 from pgdrill.aws.rds import USABLE, Instance
+from pgdrill.aws.refusal import code
 from pgdrill.aws.snapshots import Mark, Snapshot
 from pgdrill.cell import Cell
 from pgdrill.checks.check import Check
@@ -158,7 +161,7 @@ def ask(taking: Taking, cell: Cell, clock: Clock) -> Taking:
     """Ask for the snapshot; an instance that is busy again is waited for again.
 
     Raises:
-        NotRunnable, Broken: as for `check`; or RDS refused.
+        NotRunnable, Broken: as for `check`; or RDS refused, or will not while the instance's key is what it is.
     """
     checked = check(taking, cell, clock)
     if checked.next is not Step.ASK:
@@ -173,6 +176,8 @@ def ask(taking: Taking, cell: Cell, clock: Clock) -> Taking:
     try:
         cell.snapshots.take(database.instance, taking.point, cell.plan.tags.model_dump() | mark.tags())
     except Unavailable as error:
+        if isinstance(error.__cause__, ClientError) and code(error.__cause__) == "InvalidDBInstanceState":
+            _usable_key(_source(cell, database), cell)
         return checked.again(error.message)
     return checked.asked(clock.now, "asked for")
 
@@ -283,6 +288,21 @@ def _source(cell: Cell, database: DatabasePlan) -> Instance:
             hint="use a customer-managed key: copy a snapshot of it with that key, and restore that",
         )
     return instance
+
+
+def _usable_key(instance: Instance, cell: Cell) -> None:
+    """See that waiting can help where RDS refuses an instance in this state: its status need not tell of its key.
+
+    Raises:
+        NotRunnable: the instance is available, and nothing is snapshotted with its key as it is.
+    """
+    if instance.status not in USABLE or instance.kms_key is None:
+        return
+    if (state := cell.keys.state(instance.kms_key)) != "Enabled":
+        raise NotRunnable(
+            f"instance {instance.id!r} cannot be snapshotted: its key {instance.kms_key!r} is {state}",
+            hint="what the instance holds is encrypted with that key: enable it, or cancel its deletion, at once",
+        )
 
 
 def _same(there: Snapshot, instance: Instance, taking: Taking, plan: Plan) -> None:

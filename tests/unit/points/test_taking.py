@@ -1,9 +1,11 @@
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
+from pgdrill.aws.refusal import translated
 from pgdrill.aws.snapshots import Snapshot
 from pgdrill.cell import Cell
 from pgdrill.errors import Broken, NotRunnable, Unavailable
@@ -70,6 +72,26 @@ def cell(there: Snapshot | None = None, status: str = "available") -> Cell:
     )
 
 
+class Refusing(Snapshots):
+    """RDS that refuses a snapshot with this code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self.code = code
+
+    def take(self, *_: object) -> bool:
+        refused = {"Error": {"Code": self.code, "Message": "not in available state."}}
+        error = ClientError(cast("Any", refused), "CreateDBSnapshot")
+        raise translated("take snapshot of", "shop-production", error) from error
+
+
+def refused(code: str, state: str) -> Cell:
+    """Return a cell whose RDS refuses a snapshot, and whose instance's key is in this state."""
+    made = cell()
+    keys = SimpleNamespace(customer_managed=lambda _: True, state=lambda _: state)
+    return cast("Cell", SimpleNamespace(**vars(made) | {"snapshots": Refusing(code), "keys": keys}))
+
+
 def clock(after: timedelta) -> Clock:
     return Clock(now=SLOT + after, remaining=lambda: 60.0, budget=60)
 
@@ -95,6 +117,27 @@ def test_a_snapshot_that_is_found_is_waited_for_from_then_on() -> None:
     found = taking.check(begun, cell(MAKING), clock(LATE))
     assert (found.next, found.asked_at, found.said) == (Step.AWAIT, SLOT + LATE, "it was taken already")
     assert taking.await_(found, cell(MAKING), clock(LATE + taking.PATIENCE)).next is Step.AWAIT
+
+
+@pytest.mark.parametrize("state", ["Disabled", "PendingDeletion", "not there"])
+def test_an_instance_whose_key_is_off_is_not_waited_for(state: str) -> None:
+    begun = taking.begin(PLAN, SHOP, SLOT).to(Step.ASK, sealed=True)
+    with pytest.raises(NotRunnable) as ended:
+        taking.ask(begun, refused("InvalidDBInstanceState", state), clock(MINUTE))
+    assert (ended.value.message, ended.value.hint) == (
+        f"instance 'shop-production' cannot be snapshotted: its key 'key' is {state}",
+        "what the instance holds is encrypted with that key: enable it, or cancel its deletion, at once",
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [("InvalidDBInstanceState", "Enabled"), ("ThrottlingException", "Disabled")]
+)
+def test_an_instance_that_is_refused_for_another_reason_is_asked_again(code: str, state: str) -> None:
+    begun = taking.begin(PLAN, SHOP, SLOT).to(Step.ASK, sealed=True)
+    waiting = taking.ask(begun, refused(code, state), clock(MINUTE))
+    assert (waiting.next, waiting.wait > 0) == (Step.ASK, True)
+    assert waiting.said == f"cannot take snapshot of 'shop-production': {code}: not in available state."
 
 
 def test_what_does_not_answer_is_asked_as_long_as_a_busy_instance() -> None:
