@@ -16,6 +16,7 @@ from pgdrill.lab.deploy.deployment import Deployment
 from pgdrill.lab.deploy.materializer import Materializer, Registration
 from pgdrill.lab.lab import Lab
 from tests.lab.functions import archive
+from tests.lab.labs import await_status, until
 
 HOME = "ap-southeast-1"
 TAGS = {"Owner": "dba"}
@@ -234,6 +235,46 @@ def test_what_is_protected_is_not_deleted(stack: Stack) -> None:
     with pytest.raises(NotRunnable, match="is protected"):
         stack.destroy()
     assert vars(stack.run(safe).counts) == counted(kept=1)
+
+
+def test_an_instance_that_was_not_deployed_is_named_before_anything_is_deleted(
+    stack: Stack, lab: Lab
+) -> None:
+    rds = lab.client("rds")
+    (like,) = rds.describe_db_subnet_groups(DBSubnetGroupName="pgdrill-lab-production")["DBSubnetGroups"]
+    subnets = [one["SubnetIdentifier"] for one in like["Subnets"]]
+    stack.run(
+        asked(
+            "aws:rds/subnetGroup:SubnetGroup", "net", name="deploy-net", subnetIds=subnets, description="d"
+        ),
+        role(),
+    )
+    shape = lab.world().production_instance() | {"DBSubnetGroupName": "deploy-net"}
+    rds.create_db_instance(
+        DBInstanceIdentifier="pgdrill-x-recovered-shop",
+        MasterUsername="master",
+        MasterUserPassword="correct-horse-battery",
+        **shape,
+    )
+    await_status(lab, "pgdrill-x-recovered-shop")
+    with pytest.raises(NotRunnable) as refused:
+        stack.destroy()
+    assert (refused.value.message, refused.value.hint) == (
+        (
+            "nothing was deleted: instances that were not deployed lie in its networks:"
+            " 'pgdrill-x-recovered-shop' in 'deploy-net' of ap-southeast-1"
+        ),
+        (
+            "a temporary one goes with: pgdrill purge; a recovered one is yours, nothing of pgdrill deletes it:"
+            " take its deletion protection away and delete it by hand, with a final snapshot"
+        ),
+    )
+    assert {one.name for one in Deployment.read(stack.directory).resources} == {"net", "role"}
+    assert "deploy-role" in {one["RoleName"] for one in lab.client("iam").list_roles()["Roles"]}
+    rds.delete_db_instance(DBInstanceIdentifier="pgdrill-x-recovered-shop", SkipFinalSnapshot=True)
+    until(lambda: not rds.describe_db_instances()["DBInstances"])
+    stack.destroy()
+    assert Deployment.read(stack.directory).resources == ()
 
 
 def test_what_is_to_be_retained_is_forgotten_and_not_deleted(stack: Stack, lab: Lab) -> None:

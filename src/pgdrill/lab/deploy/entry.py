@@ -123,6 +123,7 @@ def unknown(typ: str, name: str, prop: str) -> NotRunnable:
 Create = Callable[[Wanted], tuple[str, Outputs]]
 Update = Callable[[Wanted, Made], Outputs]
 Delete = Callable[[Aws, Made], None]
+Inside = Callable[[Aws, Made], list[str]]
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ class Entry:
 
     `create` returns the id and what only the emulator knows; `update` what of that is other now. A change of a `fixed`
     property replaces the resource, and so does any change without `update`. The old one is deleted first where it is
-    `named`, since two of a name cannot be. `aside` are properties that are not used, with reasons.
+    `named`, since two of a name cannot be. `aside` are properties that are not used, with reasons. `inside` returns the
+    instances that lie in it, and keep it from being deleted.
     """
 
     type: str
@@ -141,6 +143,7 @@ class Entry:
     fixed: frozenset[str] = frozenset()
     named: bool = True
     aside: Mapping[str, str] = field(default_factory=dict)
+    inside: Inside | None = None
 
     def unused(self, wanted: Wanted) -> None:
         """Refuse what nothing has taken.

@@ -191,9 +191,31 @@ class Materializer:
         """Delete everything that was ever deployed, the last made first.
 
         Raises:
+            NotRunnable: an instance that was not deployed lies in what is to be deleted; nothing was.
             DrillError: something cannot be deleted; it and what was made before it is still known.
         """
-        self._delete_all(list(self.before.resources))
+        doomed = list(self.before.resources)
+        self._see_that_nothing_lies_in(doomed)
+        self._delete_all(doomed)
+
+    def _see_that_nothing_lies_in(self, doomed: list[Made]) -> None:
+        ours = {(made.region, made.id) for made in doomed}
+        told = []
+        for made in doomed:
+            entry = self.entries.get(made.type)
+            if entry is None or entry.inside is None or made.retain:
+                continue
+            with _named(made.type, made.name):
+                inside = entry.inside(Aws(self.clients, made.region), made)
+            told += [
+                f"{one!r} in {made.id!r} of {made.region}" for one in inside if (made.region, one) not in ours
+            ]
+        if told:
+            raise NotRunnable(
+                f"nothing was deleted: instances that were not deployed lie in its networks: {', '.join(told)}",
+                hint="a temporary one goes with: pgdrill purge; a recovered one is yours, nothing of pgdrill deletes"
+                " it: take its deletion protection away and delete it by hand, with a final snapshot",
+            )
 
     def _delete_all(self, doomed: list[Made]) -> None:
         for made in reversed(doomed):

@@ -40,6 +40,14 @@ def _delete_subnets(aws: Aws, made: Made) -> None:
     aws.client("rds").delete_db_subnet_group(DBSubnetGroupName=made.id)
 
 
+def _inside_subnets(aws: Aws, made: Made) -> list[str]:
+    pages = aws.client("rds").get_paginator("describe_db_instances").paginate()
+    found = [instance for page in pages for instance in page["DBInstances"]]
+    return [
+        one["DBInstanceIdentifier"] for one in found if one["DBSubnetGroup"]["DBSubnetGroupName"] == made.id
+    ]
+
+
 def _create_parameters(wanted: Wanted) -> tuple[str, Outputs]:
     wanted.later("skipDestroy")
     given = wanted.some("description", name="DBParameterGroupName", family="DBParameterGroupFamily")
@@ -261,6 +269,7 @@ ENTRIES = (
         _delete_subnets,
         _update_subnets,
         frozenset({"name"}),
+        inside=_inside_subnets,
     ),
     Entry(
         "aws:rds/parameterGroup:ParameterGroup",
