@@ -3,7 +3,7 @@
 import webbrowser
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -26,6 +26,7 @@ from pgdrill.errors import PlanError
 from pgdrill.evidence import archive, record, terminal
 from pgdrill.evidence.folder import Folder
 from pgdrill.evidence.junit import drill_junit
+from pgdrill.evidence.record import Evidence
 
 DAYS = ["%Y-%m-%d"]
 # Columns of a terminal.
@@ -40,18 +41,31 @@ KeysOption = Annotated[
         help="A key to trust, as PEM; may be repeated.  [default: the plan's, asked of KMS]",
     ),
 ]
-DrillArgument = Annotated[str, typer.Argument(metavar="DRILL", help="The drill's id, or latest.")]
+RegionOption = Annotated[
+    Literal["primary", "dr"] | None,
+    typer.Option(
+        "--cell",
+        help="Of drills in which region, and out of its bucket: the plan's primary or dr.  [default: of both,"
+        " out of the primary's]",
+        show_default=False,
+    ),
+]
+DrillArgument = Annotated[
+    str, typer.Argument(metavar="DRILL", help="The id of a drill or recovery, or latest: the newest drill.")
+]
 
 
 @app.command("list")
 def list_drills(
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
-    where: CellOption = "primary",
+    where: RegionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the drills and recoveries in the store, newest first."""
-    past = archive.history(open_cell(plan, where).store, database, recoveries=True)
+    cell = open_cell(plan, where or "primary")
+    region = cell.place.region if where else None
+    past = archive.history(cell.store, database, region=region, recoveries=True)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in reversed(past)])
     elif past:
@@ -65,13 +79,12 @@ def show(
     drill: DrillArgument = "latest",
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
-    where: CellOption = "primary",
+    where: RegionOption = None,
     as_json: JsonOption = False,
     as_junit: Annotated[bool, typer.Option("--junit", help="Print JUnit XML on standard output.")] = False,
 ) -> None:
     """Show one drill: verdict, reasons, times."""
-    store = open_cell(plan, where).store
-    evidence = archive.load(store, drill, database)
+    store, evidence = _loaded(plan, where, drill, database)
     if as_json:
         print_json(evidence)
     elif as_junit:
@@ -85,17 +98,24 @@ def open_report(
     drill: DrillArgument = "latest",
     plan: PlanOption = DEFAULT_PLAN,
     database: DatabaseOption = None,
-    where: CellOption = "primary",
+    where: RegionOption = None,
     directory: Annotated[
         Path, typer.Option("--directory", help="Where the report is written.", show_default=True)
     ] = Path("pgdrill-reports"),
 ) -> None:
     """Write the HTML report of a drill, print its path, and on a terminal open it in the browser."""
-    store = open_cell(plan, where).store
-    path = archive.export(store, archive.load(store, drill, database), directory)
+    path = archive.export(*_loaded(plan, where, drill, database), directory)
     typer.echo(path)
     if out.is_terminal:
         webbrowser.open(path.absolute().as_uri())
+
+
+def _loaded(
+    plan: Path, where: Literal["primary", "dr"] | None, drill: str, database: str | None
+) -> tuple[archive.Source, Evidence]:
+    cell = open_cell(plan, where or "primary")
+    region = cell.place.region if where else None
+    return cell.store, archive.load(cell.store, drill, database, region=region)
 
 
 @app.command()

@@ -102,30 +102,38 @@ def beside(place: str) -> str:
     return f"{place.removesuffix('.json')}.signature.json"
 
 
-def load(shelf: Source, drill: str, database: str | None = None) -> Evidence:
-    """Return the evidence of a drill. Without a database, all are searched; `latest` is the newest drill.
+def load(shelf: Source, drill: str, database: str | None = None, *, region: str | None = None) -> Evidence:
+    """Return the evidence of a drill or recovery by its id, or by `latest` that of the newest drill.
+
+    Without a database, all are searched. `latest` is that of one region where it is named, else of both, and never a
+    recovery.
 
     Raises:
         NotRunnable: no such drill, or `latest` of several databases.
         Broken: what lies there is not evidence.
     """
-    places = sorted(_places(shelf, database), key=_drill)
-    found = [place for place in places if drill in {"latest", _drill(place)}]
-    if not found:
-        of = f" of database {database!r}" if database else ""
-        raise NotRunnable(
-            f"no evidence of drill {drill!r}{of}", hint="list the drills with: pgdrill evidence list"
-        )
+    if drill == "latest":
+        found = sorted(_places(shelf, database, region), key=_drill, reverse=True)
+    else:
+        found = [place for place in _places(shelf, database) if _drill(place) == drill]
     databases = sorted({_database(place) for place in found})
     if len(databases) > 1:
         raise NotRunnable(
             f"drill {drill!r} is there for several databases: {', '.join(databases)}",
             hint="name one of them with --database",
         )
-    body = shelf.get(found[-1])
-    if body is None:
-        raise Broken(f"evidence {found[-1]!r} is listed but not there", hint="it was deleted a moment ago")
-    return _evidence(found[-1], body)
+    for place in found:
+        body = shelf.get(place)
+        if body is None:
+            raise Broken(f"evidence {place!r} is listed but not there", hint="it was deleted a moment ago")
+        evidence = _evidence(place, body)
+        if drill != "latest" or evidence.purpose is Purpose.DRILL:
+            return evidence
+    of = f" of database {database!r}" if database else ""
+    where = f" in {region}" if region and drill == "latest" else ""
+    raise NotRunnable(
+        f"no evidence of drill {drill!r}{of}{where}", hint="list the drills with: pgdrill evidence list"
+    )
 
 
 def load_teardown(shelf: Source, evidence: Evidence) -> Teardown | None:
@@ -223,8 +231,10 @@ def _put_report(shelf: Shelf, evidence: Evidence) -> None:
 
 
 def _places(shelf: Source, database: str | None, region: str | None = None) -> list[str]:
-    prefix = f"{ROOT}/{database}/{region}/" if region else f"{ROOT}/{database}/" if database else f"{ROOT}/"
-    return [place for place in shelf.keys(prefix) if place.endswith(f"/{EVIDENCE}")]
+    prefix = f"{ROOT}/{database}/" if database else f"{ROOT}/"
+    narrowed = f"{prefix}{region}/" if database and region else prefix
+    found = [place for place in shelf.keys(narrowed) if place.endswith(f"/{EVIDENCE}")]
+    return [place for place in found if region in {None, _region(place)}]
 
 
 def _database(place: str) -> str:

@@ -1,6 +1,6 @@
 """A drill, or the findings of `verify`, as a person reads them in a terminal. Returns renderables, prints nothing.
 
-Everything fits 80 columns; symbol and word carry the verdict, colour only repeats it.
+Everything fits 80 columns, the list of past drills 100; symbol and word carry the verdict, colour only repeats it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -109,20 +109,20 @@ def _folded(wrong: Sequence[Finding]) -> list[Finding]:
 
 
 def trend(past: Sequence[Summary]) -> Table:
-    """Return a line for each past drill and recovery, newest first."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for name in ("drill", "purpose", "verdict"):
+    """Return a line for each past drill and recovery, newest first; a point's id is what `recover` takes."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("drill", "purpose", "of", "verdict"):
         table.add_column(name, no_wrap=True)
-    for name in ("usable", "at risk", "read"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("usable", justify="right", no_wrap=True)
+    table.add_column("point", no_wrap=True)
     for summary in reversed(past):
         table.add_row(
             _text(summary.drill),
             summary.purpose,
+            summary.kind,
             Text(f"{SYMBOL[summary.verdict]} {VERDICT[summary.verdict]}", style=STYLE[summary.verdict]),
-            _figure(summary.rto_usable),
-            _figure(summary.rpo_exposure),
-            Text("-" if summary.examined_bytes is None else size(summary.examined_bytes)),
+            Text("-" if summary.rto_usable is None else duration(summary.rto_usable)),
+            _text(summary.point),
         )
     return table
 
@@ -255,10 +255,6 @@ def _damage(damage: Damage) -> Text:
 
 def _note(text: str, style: str) -> RenderableType:
     return Padding(_text(text, style), (0, 0, 0, 2))
-
-
-def _figure(seconds: float | None) -> Text:
-    return Text("-" if seconds is None else duration(seconds))
 
 
 def _text(text: str, style: str = "") -> Text:

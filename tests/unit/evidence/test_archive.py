@@ -86,6 +86,25 @@ def test_a_drill_is_found_by_its_id_and_the_newest_as_latest(shelf: Shelf) -> No
     assert archive.load(shelf, "latest", "shop") == second
 
 
+def test_latest_is_a_drill_of_the_region_that_is_named_and_never_a_recovery(shelf: Shelf) -> None:
+    away = drilled().point.model_copy(update={"region": "ap-northeast-1", "kind": PointKind.COPY})
+    first, second = drill(shelf, 1), drill(shelf, 2, point=away)
+    recovered = drill(shelf, 3, purpose=Purpose.RECOVERY)
+    for database in (None, "shop"):
+        assert archive.load(shelf, "latest", database) == second
+        assert archive.load(shelf, "latest", database, region=REGION) == first
+        assert archive.load(shelf, "latest", database, region="ap-northeast-1") == second
+    assert archive.load(shelf, recovered.drill, "shop", region="ap-northeast-1") == recovered
+
+
+def test_a_region_in_which_only_a_recovery_was_has_no_latest_drill(shelf: Shelf) -> None:
+    drill(shelf, 3, purpose=Purpose.RECOVERY)
+    with pytest.raises(NotRunnable) as caught:
+        archive.load(shelf, "latest", "shop", region=REGION)
+    assert caught.value.message == "no evidence of drill 'latest' of database 'shop' in ap-southeast-1"
+    assert caught.value.hint == "list the drills with: pgdrill evidence list"
+
+
 def test_the_latest_of_several_databases_needs_a_name(shelf: Shelf) -> None:
     drill(shelf, 1)
     drill(shelf, 1, database="bank", drill="20261122t060500z-bank")

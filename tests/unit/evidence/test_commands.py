@@ -20,6 +20,7 @@ from pgdrill.evidence import archive
 from pgdrill.evidence.record import Evidence, Purpose, canonical, schema
 from pgdrill.evidence.signature import sign
 from pgdrill.evidence.verification import Verifier
+from pgdrill.model import PointKind, Verdict
 from tests.unit.evidence.drills import Shelf, damaged, drilled, torn_down
 from tests.unit.evidence.pen import Pen
 from tests.unit.plans import plan
@@ -82,6 +83,41 @@ def test_list_tells_recoveries_from_drills(shelf: Shelf) -> None:
         "recovery",
         "drill",
         "drill",
+    ]
+
+
+def test_a_cell_selects_the_drills_of_its_region_although_both_buckets_hold_all(shelf: Shelf) -> None:
+    away = drilled().point.model_copy(update={"region": "ap-northeast-1", "kind": PointKind.COPY})
+    archive.save(shelf, drilled(3, point=away))
+
+    def listed(*cell: str) -> list[str]:
+        return [one["drill"] for one in json.loads(run("list", "--json", *cell).stdout)]
+
+    def latest(*cell: str) -> str:
+        return str(json.loads(run("show", "latest", "--json", *cell).stdout)["drill"])
+
+    assert listed() == [drilled(number).drill for number in (3, 2, 1)]
+    assert listed("--cell", "primary") == [drilled(2).drill, drilled(1).drill]
+    assert listed("--cell", "dr") == [drilled(3).drill]
+    assert (latest(), latest("--cell", "dr")) == (drilled(3).drill, drilled(3).drill)
+    assert latest("--cell", "primary") == drilled(2).drill
+    assert (
+        json.loads(run("show", drilled(1).drill, "--json", "--cell", "dr").stdout)["drill"]
+        == drilled(1).drill
+    )
+
+
+def test_list_shows_the_point_of_each_drill_within_100_columns(shelf: Shelf) -> None:
+    name = "pgdrill-lab-shop-2026-11-22t06z"
+    away = drilled().point.model_copy(update={"kind": PointKind.COPY, "id": name})
+    archive.save(shelf, drilled(3, point=away, verdict=Verdict.INCONCLUSIVE))
+    lines = run("list").stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    told = [line.split() for line in lines if "z-shop" in line]
+    assert [(line[2], line[-1]) for line in told] == [
+        ("copy", name),
+        ("snapshot", drilled().point.id),
+        ("snapshot", drilled().point.id),
     ]
 
 

@@ -157,7 +157,7 @@ def test_colour_repeats_the_verdict() -> None:
 
 def test_past_drills_are_listed_newest_first() -> None:
     drills = summaries(4)
-    text = shown(terminal.trend(drills))
+    text = shown(terminal.trend(drills), 100)
     assert re.findall(r"2026\d{4}t\d{6}z-shop", text) == [drill.drill for drill in reversed(drills)]
     assert "✗ failed" in text
 
