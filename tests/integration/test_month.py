@@ -126,9 +126,9 @@ def points(primary: Cell, first: datetime) -> Iterator[Occasion]:
 
 
 def daily(primary: Cell, dr: Cell, first: datetime) -> Iterator[Occasion]:
-    """What each cell knows of the other, and what it lets go after; and exports, in as many rounds as one takes."""
+    """With each day's last point what each cell knows of the other, and what it lets go after; and exports' rounds."""
     for n in range(1, DAYS + 1):
-        at = first + n * DAY - HOUR
+        at = first + n * DAY - EVERY
         for minute, thing in (0, "watch"), (5, "retain"):
             for cell in (primary, dr):
                 yield Occasion(at + minute * MINUTE, cell.region, named(cell, thing))
@@ -170,7 +170,7 @@ def test_every_step_of_it_succeeded(month: Month) -> None:
 def test_every_slot_has_one_point_in_both_regions_for_as_long_as_the_plan_keeps_it(
     month: Month, where: str
 ) -> None:
-    retained_at = month.first + DAYS * DAY - HOUR
+    retained_at = month.first + DAYS * DAY - EVERY + 5 * MINUTE
     kept = [slot for slot in month.slots if retained_at - slot < KEPT]
     found = manual(month.deployment.cell(where))
     assert Counter(one["DBSnapshotIdentifier"] for one in found) == Counter(

@@ -1,5 +1,6 @@
 """A lab begins once, keeps what it is asked to, and ends whole, however its end comes."""
 
+import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,6 +64,42 @@ def test_what_functions_are_unpacked_into_goes_with_the_lab(make_lab: MakeLab) -
     assert list((lab.directory / daemon.TEMPORARY).glob("ministack-lambda-*"))
     lab.down()
     assert not lab.directory.exists()
+
+
+def test_every_version_of_an_object_is_kept_and_written_down_once(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.up()
+    bucket = lab.world().evidence_bucket
+    for body in (b"1", b"2", b"3"):
+        lab.client("s3").put_object(Bucket=bucket, Key="note", Body=body, Tagging=f"number={body.decode()}")
+    lab.client("s3").put_object(Bucket=bucket, Key="gone", Body=b"4")
+    lab.client("s3").delete_object(Bucket=bucket, Key="gone")
+    [sidecar] = lab.directory.glob(f"aws/s3/*/{bucket}/note*.meta.json")
+    assert "versions" not in json.loads(sidecar.read_bytes())
+    before = versions(lab, bucket)
+    assert {key: len(bodies) for key, bodies in before.items()} == {"note": 3, "gone": 2}
+
+    lab.down(keep=True)
+    assert len(json.loads(sidecar.read_bytes())["versions"]) == 3
+    lab.up()
+
+    assert versions(lab, bucket) == before
+    tags = lab.client("s3").get_object_tagging(Bucket=bucket, Key="note")["TagSet"]
+    assert tags == [{"Key": "number", "Value": "3"}]
+
+
+def versions(lab: Lab, bucket: str) -> dict[str, list[bytes | None]]:
+    """Return the bodies of all versions by key, newest first; None is a mark of deletion."""
+    client = lab.client("s3")
+    listed = client.list_object_versions(Bucket=bucket)
+    every = [*listed["Versions"], *listed["DeleteMarkers"]]
+    found: dict[str, list[bytes | None]] = {}
+    for one in sorted(every, key=lambda one: (one["Key"], one["LastModified"], one["VersionId"])):
+        body = None
+        if "Size" in one:
+            body = client.get_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])["Body"].read()
+        found.setdefault(one["Key"], []).append(body)
+    return found
 
 
 def kill(lab: Lab) -> list[psutil.Process]:

@@ -23,7 +23,7 @@ from ministack.services import rds as record_only_rds
 from pgdrill import __version__
 from pgdrill.errors import NotRunnable
 from pgdrill.lab import bends, bytecode, clock, cluster, daemon, postgres, sabotage, tls
-from pgdrill.lab.bends import executions, schedules, watch
+from pgdrill.lab.bends import executions, schedules, sidecars, watch
 from pgdrill.lab.clock import LabClock
 from pgdrill.lab.cloudwatch.inbox import Inbox
 from pgdrill.lab.door import Doorway, Handler
@@ -73,6 +73,7 @@ def main(directory: Path, listener: int) -> None:
             bends.apply(rds)
         services = LostRegions(ministack, lambda: faults.setting.lost)
         asyncio.run(_serve(listener, Doorway(services, _handlers(record, rds, faults, binaries, lab_clock))))
+        sidecars.write()
     finally:
         rds.close(keep=True)
         cluster.kill_orphans(directory)
