@@ -88,7 +88,8 @@ def show_coverage(
     cell = open_cell(plan)
     entry, now = cell.plan.database(database), clock().now
     cells = schedule.ages(cell.store, cell.plan, entry, now)
-    due = cells[coverage.longest_unproved(cells)]
+    window = cell.rds.window(entry.instance)
+    due = coverage.due(cells, now, *window) if window else None
     skipped = list(schedule.skipped(cell.store, entry.name, since=now - LOOKED_BACK))
     if as_json:
         print_json(
@@ -96,13 +97,16 @@ def show_coverage(
                 "database": entry.name,
                 "ages": [{"verdict": age.verdict, **age.model_dump(mode="json")} for age in cells],
                 "proved": coverage.proved(cells),
-                "due": {"from_hours": due.from_hours, "to_hours": due.to_hours},
+                "due": due.model_dump(mode="json", include={"from_hours", "to_hours"}) if due else None,
                 "skipped": [record.model_dump(mode="json") for record in skipped],
             }
         )
         return
     out.print(terminal.coverage(cells))
-    out.print(f" next: {due.from_hours} to {due.to_hours} h, with: pgdrill drill run --point unproved")
+    if due:
+        out.print(f" next: {due.from_hours} to {due.to_hours} h, with: pgdrill drill run --point unproved")
+    else:
+        out.print(" next: none, the PITR window of the instance reaches no age")
     for record in skipped:
         out.print(f" {schedule.told(record)}", markup=False)
 

@@ -117,6 +117,24 @@ def aim(
 
     The moment lies anywhere in the cell, whole seconds, the same for the same arguments.
     """
+    reached = _reached(cells, now, earliest, latest)
+    if not reached:
+        return None
+    first, last = reached[longest_unproved(cells, reached)]
+    chance = int.from_bytes(hashlib.sha256(seed.encode()).digest())
+    return datetime.fromtimestamp(first + chance % (last - first + 1), UTC)
+
+
+def due(cells: Sequence[Age], now: datetime, earliest: datetime, latest: datetime) -> Age | None:
+    """Return the cell that `aim` aims at; None where PITR reaches none."""
+    reached = _reached(cells, now, earliest, latest)
+    return cells[longest_unproved(cells, reached)] if reached else None
+
+
+def _reached(
+    cells: Sequence[Age], now: datetime, earliest: datetime, latest: datetime
+) -> dict[int, tuple[int, int]]:
+    """Return the cells that PITR can reach, by index: the first and the last whole second of each, since the epoch."""
     earliest += min(MARGIN, (latest - earliest) / 10)
     reached: dict[int, tuple[int, int]] = {}
     for index in range(len(cells)):
@@ -124,11 +142,7 @@ def aim(
         last = math.floor(min(now - index * CELL, latest).timestamp())
         if first <= last:
             reached[index] = first, last
-    if not reached:
-        return None
-    first, last = reached[longest_unproved(cells, reached)]
-    chance = int.from_bytes(hashlib.sha256(seed.encode()).digest())
-    return datetime.fromtimestamp(first + chance % (last - first + 1), UTC)
+    return reached
 
 
 def proved(cells: Sequence[Age]) -> int:

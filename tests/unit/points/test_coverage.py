@@ -129,6 +129,14 @@ def test_a_window_that_does_not_reach_back_yet_is_aimed_at_where_it_does() -> No
     assert NOON - 8 * HOUR < target <= NOON - 6 * HOUR
 
 
+def test_the_age_that_is_due_is_one_that_the_window_reaches() -> None:
+    cells = coverage.ages((), NOON, WEEK)
+    short, whole = (coverage.due(cells, NOON, *window(back)) for back in (8 * HOUR, WEEK + HOUR))
+    assert short == cells[1]
+    assert whole == cells[27]
+    assert coverage.due(cells, NOON, NOON - 9 * DAY, NOON - 8 * DAY) is None
+
+
 def test_a_window_of_no_length_is_aimed_at_where_it_is_and_one_out_of_reach_not_at_all() -> None:
     cells = coverage.ages((), NOON, WEEK)
     moment = (NOON - HOUR, NOON - HOUR)
