@@ -152,7 +152,7 @@ def test_a_schedule_that_is_not_there_is_not_fired(lab: Lab) -> None:
         lab.door.fire("nothing", DUE)
     assert (raised.value.message, raised.value.hint) == (
         f"no schedule 'nothing' in {HOME}",
-        "aws scheduler list-schedules",
+        "aws scheduler list-schedules --region ap-southeast-1",
     )
 
 

@@ -60,7 +60,9 @@ def fire(account: str, region: str, name: str, due_at: datetime) -> Fired:
     with request_scope(account, region):
         found = next((one for one in _all() if one["Name"] == name), None)
         if found is None:
-            raise NotRunnable(f"no schedule {name!r} in {region}", hint="aws scheduler list-schedules")
+            raise NotRunnable(
+                f"no schedule {name!r} in {region}", hint=f"aws scheduler list-schedules --region {region}"
+            )
         event = {
             "EventId": str(uuid.uuid4()),
             "Source": "aws.scheduler",
