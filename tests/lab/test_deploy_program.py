@@ -201,6 +201,18 @@ def test_the_commands_tell_what_they_did(lab: Lab, program: Path) -> None:
     assert "4 deleted; 0 resources are there" in told
 
 
+def test_a_stack_that_was_never_deployed_is_not_destroyed(lab: Lab, program: Path) -> None:
+    deploy(lab, program=program, stack="toy")
+    with pytest.raises(NotRunnable) as refused:
+        destroy(lab, stack="nope")
+    destroy(lab, stack="toy")
+    assert refused.value.message == f"no stack 'nope' was ever deployed in {str(lab.directory)!r}"
+    assert refused.value.hint.startswith("those that were: ")
+    assert "toy" in refused.value.hint.removeprefix("those that were: ").split(", ")
+    assert not directory(lab, "nope").exists()
+    assert destroy(lab, stack="toy").counts["deleted"] == 0
+
+
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_deployment_says_what_is_there_and_goes_on(
     lab: Lab, tmp_path: Path, sent: signal.Signals, status: int

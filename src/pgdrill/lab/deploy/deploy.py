@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from pgdrill import errors
 from pgdrill.errors import Broken, DrillError, NotRunnable
 from pgdrill.lab import bytecode
-from pgdrill.lab.deploy.deployment import OUTPUTS, PLAN
+from pgdrill.lab.deploy.deployment import FILE, OUTPUTS, PLAN
 from pgdrill.lab.lab import Lab
 from pgdrill.ledger import ROLE
 from pgdrill.model import JSON
@@ -96,10 +96,16 @@ def destroy(lab: Lab, *, stack: str | None = None, progress: Progress = lambda _
     """Delete everything that was deployed, the last made first. Secrets of production stay.
 
     Raises:
-        NotRunnable: no lab runs, or something is protected.
+        NotRunnable: no lab runs, no such stack was ever deployed, or something is protected or in the way.
         Broken: the emulator refused.
     """
     place = directory(lab, stack)
+    if stack and not (place / FILE).exists():
+        known = ", ".join(sorted(found.parent.name for found in lab.directory.glob(f"stacks/*/{FILE}")))
+        raise NotRunnable(
+            f"no stack {stack!r} was ever deployed in {str(lab.directory)!r}",
+            hint=f"those that were: {known}" if known else "without --stack it is the lab's own deployment",
+        )
     done = _run(lab, place, {"program": None}, progress)
     for path in (OUTPUTS, Path(PLAN)):
         (place / path).unlink(missing_ok=True)
