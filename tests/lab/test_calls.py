@@ -189,11 +189,13 @@ def test_without_a_lab_there_is_nothing_to_tell(tmp_path: Path, command: str, mo
     assert ran.stdout == ""
 
 
-def test_where_no_call_is_recorded_that_is_said(lab: Lab) -> None:
-    ran = CliRunner().invoke(cli.app, ["calls", "--role", "nobody", "--directory", str(lab.directory)])
-    assert ran.stdout == (
-        "no such call is recorded; roles are asked in a lab that enforces policies: pgdrill lab up --auth\n"
-    )
+def test_a_deployment_where_policies_are_enforced_is_not_warned_about(lab: Lab, tmp_path: Path) -> None:
+    program = tmp_path / "__main__.py"
+    program.write_text("", encoding="utf-8")
+    words = ["--program", str(program), "--stack", "empty", "--directory", str(lab.directory)]
+    ran = CliRunner().invoke(cli.app, ["deploy", *words])
+    assert ran.exit_code == 0
+    assert "warning" not in ran.stderr
 
 
 def test_the_command_line_fires_and_tells_calls(lab: Lab) -> None:

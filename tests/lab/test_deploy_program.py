@@ -195,6 +195,10 @@ def test_the_commands_tell_what_they_did(lab: Lab, program: Path) -> None:
     status, told = run(lab, "deploy", "--program", str(program), "--stack", "toy")
     assert status == 0
     assert "4 kept; 4 resources are there" in told
+    assert told.startswith(
+        "warning: this lab enforces no policies and records no calls, so a right that is missing is not found\n"
+        "HINT: pgdrill lab down, then: pgdrill lab up --auth\n"
+    )
     assert str(directory(lab, "toy") / OUTPUTS) in told
     status, told = run(lab, "destroy", "--stack", "toy")
     assert status == 0

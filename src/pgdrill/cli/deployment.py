@@ -55,6 +55,13 @@ def deploy(
 
     lab = open_lab(directory)
     given = None if settings is None else _read(settings)
+    if (running := lab.running()) and not running.settings.auth:
+        err.print(
+            "warning: this lab enforces no policies and records no calls, so a right that is missing is not found\n"
+            "HINT: pgdrill lab down, then: pgdrill lab up --auth",
+            markup=False,
+            soft_wrap=True,
+        )
     began = time.monotonic()
     with _Progress("running the Pulumi program", deploying.directory(lab, stack)) as progress:
         outcome = deploying.deploy(

@@ -15,6 +15,7 @@ from pgdrill.errors import NotRunnable
 from pgdrill.lab.faults import Setting
 
 if TYPE_CHECKING:
+    from pgdrill.lab.calls import Call
     from pgdrill.lab.lab import Lab
 
 NOT_RUNNING = 3
@@ -291,24 +292,37 @@ def calls(
     from pgdrill.lab import calls as record  # noqa: PLC0415 # the product installs without the lab
 
     _see_that_there_is_one(lab, record.FILE)
-    wanted = [
-        call
-        for call in record.read(lab.directory)
-        if (role is None or role in call.role) and not (denied and call.allowed)
-    ]
+    recorded = list(record.read(lab.directory))
+    of_role = [call for call in recorded if role is None or role in call.role]
+    wanted = [call for call in of_role if not (denied and call.allowed)]
+    if not wanted:
+        err.print(_why_no_call(lab, recorded, of_role, role), markup=False, soft_wrap=True)
     if as_json:
         print_json([call.model_dump(mode="json") for call in wanted])
         return
     if not wanted:
-        out.print(
-            "no such call is recorded; roles are asked in a lab that enforces policies: pgdrill lab up --auth",
-            soft_wrap=True,
-        )
         return
     table = Table("ROLE", "ACTION", "RESOURCE", "TIMES", "", box=None, pad_edge=False)
     for name, action, resource, allowed, count in record.distinct(wanted):
         table.add_row(name, action, resource, str(count), "" if allowed else "DENIED")
     print_table(table)
+
+
+def _why_no_call(lab: "Lab", recorded: "list[Call]", of_role: "list[Call]", role: str | None) -> str:
+    from pgdrill.lab.record import Record  # noqa: PLC0415 # the product installs without the lab
+
+    if of_role:
+        return "no such call was refused"
+    if recorded:
+        roles = ", ".join(sorted({call.role for call in recorded}))
+        return f"no role whose name contains {role!r} asked for anything; those that did: {roles}"
+    began = Record.read(lab.directory)
+    if began is None or began.settings.auth:
+        return "no role has asked for anything yet"
+    return (
+        "nothing is recorded, since this lab enforces no policies;"
+        " one that does: pgdrill lab down, then: pgdrill lab up --auth"
+    )
 
 
 def _see_that_there_is_one(lab: "Lab", file: str) -> None:
@@ -333,11 +347,12 @@ def inbox(
     from pgdrill.lab.cloudwatch import inbox as record  # noqa: PLC0415 # the product installs without the lab
 
     _see_that_there_is_one(lab, record.FILE)
-    letters = [
-        letter
-        for letter in record.Inbox(lab.directory).letters()
-        if topic is None or topic in letter.topic.rpartition(":")[2]
-    ]
+    every = list(record.Inbox(lab.directory).letters())
+    letters = [each for each in every if topic is None or topic in each.topic.rpartition(":")[2]]
+    if not letters:
+        topics = ", ".join(sorted({each.topic.rpartition(":")[2] for each in every}))
+        others = f"no topic whose name contains {topic!r} was told anything; those that were: {topics}"
+        err.print(others if every else "no topic was told anything", markup=False, soft_wrap=True)
     if as_json:
         print_json([letter.model_dump(mode="json") for letter in letters])
         return
@@ -352,5 +367,3 @@ def inbox(
             for each in letter.recipients
         ]
         out.print("\n".join(told) + "\n", soft_wrap=True, markup=False)
-    if not letters:
-        out.print("no topic was told anything")
