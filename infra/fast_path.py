@@ -30,6 +30,11 @@ SNAPSHOT = ("0061", "0190", "0159", "0160", "0484")
 ENDED_BADLY = ("FAILED", "TIMED_OUT", "ABORTED")
 # What drills run under; all other machines are about backups.
 OF_DRILLS = ("drill", "reap")
+# What failed is in no field of the event that is documented, so the letter cannot be left out.
+_BUSY = (
+    " If that error is Busy, another drill of the database was under way, which tells its own result:"
+    " nothing is to be done."
+)
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,10 @@ def rules(settings: Settings, names: Names, machines: Sequence[str]) -> Iterator
                 "region": "$.region",
                 "time": "$.time",
             },
-            "At <time> in <region> the execution <execution> ended: <status>."
+            "in <region> the execution <execution> ended: <status>, at <time>."
             " What it was to do is not done, unless a later one makes up for it."
-            " Open it: its last event has the error and what to look at.",
+            " Open it: its last event has the error and what to look at."
+            + (_BUSY if kind is Kind.DRILLS else ""),
         )
         yield _over(names, kind)
 
@@ -117,7 +123,7 @@ def _over(names: Names, kind: Kind) -> Rule:
             "region": "$.region",
             "time": "$.time",
         },
-        "At <time> in <region> the alarm <alarm> is over; it was raised at <raised>.",
+        "in <region> the alarm <alarm> is over, at <time>; it was raised at <raised>.",
     )
 
 
@@ -143,7 +149,7 @@ def _rds(
             "region": "$.region",
             "time": "$.detail.Date",
         },
-        "At <time> in <region> RDS told of <subject>: <message> (<event>)",
+        "in <region> RDS told of <subject>, at <time>: <message> (<event>)",
     )
 
 
@@ -192,7 +198,10 @@ class FastPath(pulumi.ComponentResource):
                 target_id=one.kind.value,
                 rule=rule.name,
                 arn=topics[one.kind],
-                input_transformer={"input_paths": one.paths, "input_template": template(one.text)},
+                input_transformer={
+                    "input_paths": one.paths,
+                    "input_template": template(names.suffix, one.text),
+                },
                 retry_policy=RETRY,
                 dead_letter_config={"arn": dead_letters},
                 region=names.region,
@@ -201,6 +210,9 @@ class FastPath(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def template(text: str) -> str:
-    """Return a template for one text. It is a JSON string, which SNS sends with its quotation marks."""
-    return json.dumps(f"{text} Read: {DOCUMENT}")
+def template(suffix: str, text: str) -> str:
+    """Return a template for one text, which begins with whose it is, since EventBridge gives every letter one subject.
+
+    It is a JSON string, which SNS sends with its quotation marks.
+    """
+    return json.dumps(f"pgdrill {suffix}: {text} Read: {DOCUMENT}")

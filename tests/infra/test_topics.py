@@ -342,19 +342,31 @@ def test_a_rule_tells_the_topic_of_what_it_is_about_in_a_sentence(whole: Run) ->
 def read(rule: Rule, event: dict[str, Any]) -> str:
     """Return what a person reads, as the lab's EventBridge fills it in."""
     view = eventbridge._pattern_event_view(event | {"Time": 1_790_000_000, "EventId": "e"})  # type: ignore[no-untyped-call] # the emulator's
-    transformer = {"InputPathsMap": rule.paths, "InputTemplate": template(rule.text)}
+    transformer = {"InputPathsMap": rule.paths, "InputTemplate": template("test", rule.text)}
     return str(json.loads(eventbridge._apply_input_transformer(transformer, {}, view)))  # type: ignore[no-untyped-call] # the emulator's
 
 
 def test_what_a_person_reads_says_what_happened_to_what_where_and_what_to_read() -> None:
     made = {one.thing: one for one in rules(load(SETTINGS), Names("test", HOME, ACCOUNT), MACHINES)}
     assert read(made["instance-failed"], rds("0028", INSTANCE)) == (
-        f"At 2026-11-23T06:00:00.000Z in {HOME} RDS told of {INSTANCE}: as RDS says it (RDS-EVENT-0028)"
+        f"pgdrill test: in {HOME} RDS told of {INSTANCE}, at 2026-11-23T06:00:00.000Z: as RDS says it"
+        " (RDS-EVENT-0028)"
         " Read: docs/operations.md#the-fast-path"
     )
     text = read(made["drills-execution-failed"], execution("pgdrill-test-drill", "ABORTED"))
-    assert f"execution arn:aws:states:{HOME}:{ACCOUNT}:execution:pgdrill-test-drill:e ended: ABORTED." in text
+    begin = f"pgdrill test: in {HOME} the execution arn:aws:states:{HOME}:{ACCOUNT}:execution:pgdrill-test-drill:e"
+    assert text.startswith(f"{begin} ended: ABORTED, at ")
     assert "<" not in text
+
+
+def test_a_drill_that_met_another_one_is_told_with_what_that_means_and_a_point_is_not() -> None:
+    made = {one.thing: one for one in rules(load(SETTINGS), Names("test", HOME, ACCOUNT), MACHINES)}
+    busy = (
+        "If that error is Busy, another drill of the database was under way, which tells its own result: nothing is"
+        " to be done."
+    )
+    assert busy in read(made["drills-execution-failed"], execution("pgdrill-test-drill", "FAILED"))
+    assert "Busy" not in read(made["backups-execution-failed"], execution("pgdrill-test-point", "FAILED"))
 
 
 def test_every_event_of_the_fast_path_stands_in_the_runbook() -> None:

@@ -22,7 +22,7 @@ from tests.integration.deployed import Cell, Deployment, until
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 EVERY = 5 * MINUTE
 # What the fast path tells of an alarm that is over.
-OVER = re.compile(r"At \S+ in \S+ the alarm (\S+) is over;")
+OVER = re.compile(r"pgdrill \S+: in \S+ the alarm (\S+) is over,")
 # Of what an execution that goes on for long would keep anybody from seeing the end.
 LONG = frozenset({"drill"})
 

@@ -96,8 +96,10 @@ def test_an_execution_that_fails_is_told_by_the_fast_path(primary: Cell, drills:
     arn = failed["executionArn"]
     until(lambda: any(arn in one["Message"] for one in drills.look()))
     (told,) = (one for one in drills.read if arn in one["Message"])
-    assert told["Message"].strip('"').startswith("At ")
-    assert "ended: FAILED. " in told["Message"]
+    assert told["Message"].startswith(
+        f'"pgdrill {primary.suffix}: in {primary.region} the execution {arn} ended'
+    )
+    assert "ended: FAILED, at " in told["Message"]
 
 
 def test_a_drill_that_loses_its_instance_to_somebody_else_is_told_and_leaves_it_alone(
