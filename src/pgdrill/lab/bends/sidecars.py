@@ -31,7 +31,7 @@ def write() -> None:
         with request_scope(account, region):
             bucket = s3._buckets.get(bucket_name)  # type: ignore[no-untyped-call] # noqa: SLF001 # as its own functions do
             if bucket is not None:
-                s3._persist_version_state(bucket_name, key, bucket)  # type: ignore[no-untyped-call] # noqa: SLF001 # as above
+                s3._persist_version_state(bucket_name, key, bucket)  # noqa: SLF001 # as above
     _unwritten.clear()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 import botocore.session
 from botocore.model import ListShape, ServiceModel, Shape, StructureShape
@@ -121,50 +121,54 @@ def _scalar(kind: str, name: str, text: str) -> Any:
 def success(action: str, result: Result) -> Response:
     """Return 200 and the result as XML. A key that the model does not know is a programmer's mistake."""
     shape = model().operation_model(action).output_shape
-    root = ET.Element(f"{action}Response", xmlns=NAMESPACE)
-    if shape is not None:
-        _write(
-            shape, ET.SubElement(root, shape.serialization.get("resultWrapper", f"{action}Result")), result
-        )
-    return _document(200, root)
+    wrapper = shape.serialization.get("resultWrapper", f"{action}Result") if shape else ""
+    answer = _element(shape, wrapper, result) if shape else ""
+    request_id = str(uuid.uuid4())
+    metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
+    return _document(200, request_id, f"{action}Response", answer + metadata)
 
 
 def failure(error: RdsError) -> Response:
-    root = ET.Element("ErrorResponse", xmlns=NAMESPACE)
-    inner = ET.SubElement(root, "Error")
     kind = "Sender" if error.status < 500 else "Receiver"
-    for name, text in {"Type": kind, "Code": error.code, "Message": error.message}.items():
-        ET.SubElement(inner, name).text = text
-    return _document(error.status, root)
-
-
-def _document(status: int, root: ET.Element) -> Response:
+    told = {"Type": kind, "Code": error.code, "Message": error.message}
+    inner = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in told.items())
     request_id = str(uuid.uuid4())
-    where = root if root.tag == "ErrorResponse" else ET.SubElement(root, "ResponseMetadata")
-    ET.SubElement(where, "RequestId").text = request_id
-    body = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return status, {"Content-Type": "text/xml", "x-amzn-RequestId": request_id}, body
+    body = f"<Error>{inner}</Error><RequestId>{request_id}</RequestId>"
+    return _document(error.status, request_id, "ErrorResponse", body)
 
 
-def _write(shape: Shape, element: ET.Element, value: Any) -> None:
+def _document(status: int, request_id: str, root: str, body: str) -> Response:
+    text = f'<?xml version="1.0" encoding="utf-8"?><{root} xmlns="{NAMESPACE}">{body}</{root}>'
+    return status, {"Content-Type": "text/xml", "x-amzn-RequestId": request_id}, text.encode()
+
+
+def _element(shape: Shape, name: str, value: Any) -> str:
+    """Return a value as an element. Text, not a tree: a region with a month's snapshots is a megabyte of it."""
     if isinstance(shape, StructureShape):
         unknown = value.keys() - shape.members.keys()
         if unknown:
             raise ValueError(f"{shape.name} has no member {min(unknown)!r}")
-        for name, member in shape.members.items():
-            if value.get(name) is not None:
-                _write(member, ET.SubElement(element, member.serialization.get("name", name)), value[name])
+        inner = "".join(
+            _element(member, tag, value[key])
+            for key, tag, member in _members(shape)
+            if value.get(key) is not None
+        )
     elif isinstance(shape, ListShape):
-        for item in value:
-            _write(
-                shape.member, ET.SubElement(element, shape.member.serialization.get("name", "member")), item
-            )
+        tag = shape.member.serialization.get("name", "member")
+        inner = "".join(_element(shape.member, tag, item) for item in value)
     elif isinstance(value, bool):
-        element.text = str(value).lower()
+        inner = str(value).lower()
     elif isinstance(value, datetime):
-        element.text = timestamp(value)
+        inner = timestamp(value)
     else:
-        element.text = str(value)
+        inner = escape(str(value))
+    return f"<{name}>{inner}</{name}>"
+
+
+@cache
+def _members(shape: StructureShape) -> list[tuple[str, str, Shape]]:
+    """Return of each member its name in boto3, its name on the wire, and its shape."""
+    return [(key, member.serialization.get("name", key), member) for key, member in shape.members.items()]
 
 
 def timestamp(moment: datetime) -> str:
