@@ -40,7 +40,9 @@ def register(app: typer.Typer) -> None:
 def run(plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, as_json: JsonOption = False) -> int:
     """Say per database what could be recovered right now, to when, how fast, and proved when.
 
-    Asks both regions; one that does not answer is unknown. Exit status: 0 recoverable as planned, 1 not, 3 not proved.
+    Asks both regions; one that does not answer is unknown.
+
+    Exit status: 0 recoverable as planned, 1 not, 2 not runnable as asked, 3 not proved.
     """
     loaded = Plan.load(plan)
     asked = (loaded.database(database),) if database else loaded.databases

@@ -40,7 +40,9 @@ def verify(
     budget: Annotated[str, typer.Option("--budget", help="How long at most: 90s, 15m, 4h.")] = "4h",
     as_json: JsonOption = False,
 ) -> int:
-    """Examine any PostgreSQL 15 or later. Exit status: 0 passed, 1 failed, 2 not runnable, 3 inconclusive.
+    """Examine any PostgreSQL 15 or later.
+
+    Exit status: 0 passed, 1 failed, 2 not runnable as asked, 3 inconclusive, or the server does not answer.
 
     The password is read from PGPASSWORD or a password file. Checks that need a seal or a witness are not asked.
     """
