@@ -50,6 +50,19 @@ def test_every_metric_stands_there() -> None:
     assert named("Metrics") == made | of_drills
 
 
+def test_no_metric_of_the_watch_is_published_by_another_function_in_the_same_dimensions() -> None:
+    """CloudWatch would add up what means two things."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for title in ("Metrics", "Metrics of the watch"):
+        rows = [line.split("|")[1:4] for line in section(title).splitlines() if line[:1] == "|"]
+        for first, _, dimensions in rows[2:]:
+            for name in re.findall(r"`([^`]+)`", first):
+                told.setdefault((name, dimensions.strip()), []).append(title)
+    assert {about: by for about, by in told.items() if len(by) > 1} == {}
+    assert ("CopyAge", "Database") in told
+    assert ("CopyAge", "Region, Database") in told
+
+
 def test_every_metric_of_the_watch_stands_there_with_its_unit_and_dimension() -> None:
     metrics = {metric.name: metric for region in (HOME, AWAY) for metric in measure(look(region), PLAN)}
     rows = [line.split("|")[1:4] for line in section("Metrics of the watch").splitlines() if line[:1] == "|"]

@@ -73,7 +73,7 @@ def drills(cell: Cell) -> Iterator[Row]:
             Chart(
                 "Points that failed, drills without a conclusion",
                 (
-                    cell.of_all("failed", "PointsFailed", Tone.BAD, "Maximum"),
+                    cell.of_all("failed", "DrilledPointsFailed", Tone.BAD, "Maximum"),
                     cell.of_all("inconclusive", "LastDrillInconclusive", Tone.UNSURE, "Maximum"),
                 ),
                 Unit.COUNT,

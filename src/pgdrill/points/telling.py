@@ -8,19 +8,16 @@ from pgdrill.points.taking import Taking
 
 
 def taken(taking: Taking, now: datetime) -> Reply:
-    """Return what is to be told of a point that is there."""
+    """Return what is to be told of a point that is there; one that was there before is not counted again."""
     about = _dimensions(taking)
-    metrics = [
+    took = (now - taking.begun_at).total_seconds()
+    metrics = (
         Metric(name="PointsTaken", value=1, unit="Count", dimensions=about),
-        Metric(
-            name="PointSeconds",
-            value=(now - taking.begun_at).total_seconds(),
-            unit="Seconds",
-            dimensions=about,
-        ),
-    ]
+        Metric(name="PointSeconds", value=took, unit="Seconds", dimensions=about),
+    )
+    made_at = taking.taken.created_at if taking.taken else None
     return Reply(
-        metrics=tuple(metrics),
+        metrics=metrics if made_at and made_at >= taking.begun_at else (),
         events=(Event(kind="PointTaken", subject=taking.point),),
         messages=(_said(taking),),
     )

@@ -94,7 +94,7 @@ def _drills(seen: Sighting, watched: Watched, _: Plan, __: DatabasePlan) -> Meas
         yield "DrillsSkippedInTurn", watched.skipped, "Count"
     yield "DrillAge", _age(seen, max(watched.passed_at or watched.since, watched.since)), "Seconds"
     verdict = watched.ended.verdict if watched.ended else Verdict.NOT_ASKED
-    yield "PointsFailed", watched.failed, "Count"
+    yield "DrilledPointsFailed", watched.failed, "Count"
     yield "LastDrillInconclusive", verdict is Verdict.INCONCLUSIVE, "Count"
     running = watched.running
     yield "DrillRunning", _age(seen, running.started_at) if running else 0, "Seconds"

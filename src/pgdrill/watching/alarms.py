@@ -175,7 +175,7 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm(
         "drill-failed",
         Scope.DATABASE,
-        ("PointsFailed",),
+        ("DrilledPointsFailed",),
         constant(0),
         "the drill's verdict",
     ),

@@ -12,6 +12,7 @@ from pgdrill.errors import Broken, NotRunnable, Unavailable
 from pgdrill.model import Clock
 from pgdrill.points import taking, telling
 from pgdrill.points.taking import Step
+from tests.unit.evidence.drills import drilled
 from tests.unit.plans import plan
 from tests.unit.snapshots import snapshot
 
@@ -203,11 +204,19 @@ def test_what_is_told_of_a_failure_names_slot_and_step() -> None:
 
 def test_what_is_told_of_a_point_is_how_long_it_took() -> None:
     begun = taking.begin(PLAN, SHOP, SLOT, SLOT)
-    reply = telling.taken(begun, SLOT + 3 * MINUTE)
+    point = drilled().point.model_copy(update={"recovers_to": SLOT, "created_at": SLOT + MINUTE})
+    done = begun.model_copy(update={"taken": point})
+    reply = telling.taken(done, SLOT + 3 * MINUTE)
     assert {(m.name, m.value) for m in reply.metrics} == {("PointsTaken", 1), ("PointSeconds", 180.0)}
     assert [(m.level.value, m.text) for m in reply.messages] == [
-        ("report", "recovery point 'pgdrill-lab-shop-2026-11-22t07z' of database 'shop' is there")
+        (
+            "report",
+            "recovery point 'pgdrill-lab-shop-2026-11-22t07z' of database 'shop' is there,"
+            " which recovers to 2026-11-22 07:00:00 UTC",
+        )
     ]
+    repeated = done.model_copy(update={"begun_at": SLOT + 2 * MINUTE})
+    assert telling.taken(repeated, SLOT + 3 * MINUTE).metrics == ()
     unsealed = telling.taken(begun.model_copy(update={"unsealed": "no secret"}), SLOT)
     assert [m.text for m in unsealed.messages] == [
         "recovery point 'pgdrill-lab-shop-2026-11-22t07z' has no seal of its own: no secret"

@@ -104,7 +104,7 @@ def test_that_nothing_was_proved_is_told_until_the_next_verdict(verdict: Verdict
 @pytest.mark.parametrize("failed", [0, 1, 2])
 def test_what_failed_is_told_whatever_the_last_verdict_is(failed: int) -> None:
     found = values(seen(ended=Ended(drill="d", verdict=Verdict.PASSED), failed=failed))
-    assert found["PointsFailed"] == failed
+    assert found["DrilledPointsFailed"] == failed
 
 
 def test_an_export_is_as_old_as_the_point_that_it_is_of() -> None:

@@ -381,7 +381,7 @@ def test_what_the_state_machine_asked_is_taken_over() -> None:
 @pytest.mark.parametrize(
     ("mute", "hidden"),
     [
-        ("drills/shop/", {"DrillAge", "PointsFailed", "LastDrillInconclusive", "DrillsSkippedInTurn"}),
+        ("drills/shop/", {"DrillAge", "DrilledPointsFailed", "LastDrillInconclusive", "DrillsSkippedInTurn"}),
         ("skipped/shop/", {"DrillsSkippedInTurn"}),
         ("witness/shop/", {"LedgerForks"}),
     ],
