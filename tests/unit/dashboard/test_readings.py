@@ -95,8 +95,8 @@ def test_alarms_that_stand_come_newest_first(home: Shown) -> None:
 # ------------------------------------------------------------------------------------------------ in the terminal
 
 
-def printed(shown: Shown) -> str:
-    console = Console(width=100, file=StringIO())
+def printed(shown: Shown, width: int = 100) -> str:
+    console = Console(width=width, file=StringIO())
     with console.capture() as captured:
         console.print(dashboard(*shown))
     return captured.get()
@@ -118,6 +118,32 @@ def test_a_terminal_without_data_claims_nothing(home: Shown) -> None:
     assert text.startswith("? nobody knows whether it is recoverable\n")
     assert Verdict.PASSED not in text.splitlines()[0]
     assert "nothing was measured" in text
+
+
+def test_on_less_than_100_columns_a_chart_has_a_line_and_a_series_one_below(home: Shown) -> None:
+    board, readings = home
+    lines = [line.rstrip() for line in printed(home, 80).splitlines()]
+    assert max(map(len, lines)) <= 80
+    measured = [chart for chart in board.charts() if readings.lines(chart)]
+    assert len(measured) > 20
+    places = [lines.index(chart.title) for chart in measured]
+    assert places == sorted(places)
+    place = lines.index("Newest usable snapshot")
+    assert [line[2 + WIDTH :].strip() for line in lines[place + 1 : place + 3]] == [
+        "2 h 07 min shop  snapshot-late 6 h 15 min",
+        "2 h 22 min bank",
+    ]
+    assert "Newest usable snapshot" not in [line.rstrip() for line in printed(home, 100).splitlines()]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_what_was_not_measured_is_one_line_a_section(home: Shown, width: int) -> None:
+    board, _ = home
+    text = printed((board, Readings(NOW, {}, {})), width)
+    assert 1 < text.count("nothing was measured: ") <= len(board.sections)
+    told = " ".join(text.split())
+    assert [chart.title for chart in board.charts() if chart.title not in told] == []
+    assert "▁" not in text
 
 
 def test_sparks_rise_with_values_and_leave_gaps(home: Shown) -> None:
