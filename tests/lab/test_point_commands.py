@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,22 @@ def test_taking_it_again_takes_nothing(taken: dict[str, Any]) -> None:
     assert (again.exit_code, again.stdout.split()[0]) == (0, taken["point"]["id"])
     listed = json.loads(point("list", "--json").stdout)["snapshots"]
     assert [one["made_by"] for one in listed if one["id"] == taken["point"]["id"]] == ["pgdrill"]
+
+
+def test_listing_points_of_an_instance_that_is_not_there_says_so(
+    production: Production, taken: dict[str, Any], tmp_path: Path
+) -> None:
+    assert (taken["point"]["id"] in (there := point("list")).stdout, there.stderr) == (True, "")
+    path = tmp_path / "pgdrill.toml"
+    named = production.lab.plan_path.read_text().replace(production.database.instance, "shop-misspelt")
+    path.write_text(named)
+    gone = point("list", "--plan", str(path))
+    assert (gone.exit_code, gone.stdout) == (0, "no snapshot\nno PITR window\n")
+    assert gone.stderr == (
+        "instance 'shop-misspelt' is not there in ap-southeast-1\n"
+        "HINT: see whether the plan names it rightly; if it is lost: docs/recovery.md\n"
+    )
+    assert point("list", "--cell", "dr", "--plan", str(path)).stderr == ""
 
 
 def test_a_point_out_of_turn_belongs_to_no_slot(production: Production, taken: dict[str, Any]) -> None:

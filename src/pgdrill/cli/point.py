@@ -187,6 +187,13 @@ def list_points(
     wanted = cell.plan.database(database)
     found = choice.held(cell, wanted)
     window = cell.rds.window(wanted.instance)
+    if cell.place == cell.plan.primary and cell.rds.instance(wanted.instance) is None:
+        err.print(
+            f"instance {wanted.instance!r} is not there in {cell.place.region}\n"
+            "HINT: see whether the plan names it rightly; if it is lost: docs/recovery.md",
+            markup=False,
+            soft_wrap=True,
+        )
     if as_json:
         print_json(
             {
