@@ -11,6 +11,11 @@ from pgdrill.errors import NotRunnable, PlanError
 from pgdrill.model import PointKind, RecoveryPoint
 from pgdrill.plan import DatabasePlan, Plan
 
+ACCEPTED = (
+    "write latest, oldest, restorable, for a drill also unproved, a UTC time such as 2026-11-22T06:00:00Z, or the id of"
+    " a snapshot from: pgdrill point list"
+)
+
 
 def held(cell: Cell, database: DatabasePlan) -> list[Snapshot]:
     """Return the snapshots of a database in this region, in any state, oldest first.
@@ -65,14 +70,8 @@ def choose(cell: Cell, database: DatabasePlan, wanted: str) -> RecoveryPoint:
         if snapshot.id == wanted and snapshot.usable:
             return snapshot.point()
     if any(character in wanted for character in " /:."):
-        raise PlanError(
-            f"{wanted!r} is not a recovery point",
-            hint="write latest, oldest, restorable, a snapshot's id, or a UTC time such as 2026-11-22T06:00:00Z",
-        )
-    raise NotRunnable(
-        f"database {database.name!r} has no available snapshot {wanted!r}",
-        hint="list what there is with: pgdrill point list",
-    )
+        raise PlanError(f"{wanted!r} is not a recovery point", hint=ACCEPTED)
+    raise NotRunnable(f"database {database.name!r} has no available snapshot {wanted!r}", hint=ACCEPTED)
 
 
 def _meant(cell: Cell, database: DatabasePlan) -> list[Snapshot]:

@@ -65,6 +65,23 @@ def test_what_others_took_is_not_meant_and_is_said_to_be_there(wanted: str) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("yesterday", "database 'shop' has no available snapshot 'yesterday'"),
+        ("a day ago", "'a day ago' is not a recovery point"),
+    ],
+)
+def test_a_word_that_means_no_point_is_answered_with_those_that_do(wanted: str, message: str) -> None:
+    with pytest.raises(NotRunnable) as refused:
+        choice.choose(cell(OURS), SHOP, wanted)
+    assert refused.value.message == message
+    assert refused.value.hint == (
+        "write latest, oldest, restorable, for a drill also unproved, a UTC time such as 2026-11-22T06:00:00Z,"
+        " or the id of a snapshot from: pgdrill point list"
+    )
+
+
 def test_where_there_is_none_at_all_the_hint_is_to_take_one() -> None:
     with pytest.raises(NotRunnable) as refused:
         choice.choose(cell(), SHOP, "latest")
