@@ -159,15 +159,11 @@ class Scene:
     def jump(self, to: datetime) -> None:
         """Let time pass at whose end all is as ever: a point of the slot is there, the canary flew, the watch looked."""
         self._move(to - 2 * EVERY)
-        if self.takes:
-            self.take()
         if self.flies and self.now - self.notes.get("flown", self.now - DAY) > 12 * HOUR:
             self.fly()
         # Each cell tells the other by its look; what one knows of the other is as old as the look before.
         self._look(self.now)
         self._move(to)
-        if self.takes:
-            self.take()
         self._look(self.now)
         self._evaluated = self.now.replace(second=30, microsecond=0)
 
@@ -205,6 +201,8 @@ class Scene:
 
     def _look(self, occasion: datetime) -> None:
         self._looked = occasion
+        if self.takes:
+            self.take()
         if self.archives:
             self._archived()
         for cell in self.deployment.cells:
