@@ -58,14 +58,16 @@ class Cell(pulumi.ComponentResource):
         super().__init__("pgdrill:cell:Cell", name, None, opts)
         self.ground, self._settings, self._name = ground, settings, name
         self._inside = pulumi.ResourceOptions(parent=self)
-        names, key, primary = ground.names, ground.keys.storage, ground is grounds.primary
+        names, primary = ground.names, ground is grounds.primary
         other = grounds.dr if primary else grounds.primary
         self._scope = scope_of(settings, grounds, ground)
         self.roles = {}
 
-        self.topics = Topics(name, settings, names, key, opts=self._inside)
-        dead_letters = DeadLetters(f"{name}-dead-letters", settings, names, key, opts=self._inside)
-        bus = buses.Bus(name, settings, names, key, opts=self._inside)
+        self.topics = Topics(name, settings, names, ground.keys.messages, opts=self._inside)
+        dead_letters = DeadLetters(
+            f"{name}-dead-letters", settings, names, ground.keys.messages, opts=self._inside
+        )
+        bus = buses.Bus(name, settings, names, ground.keys.storage, opts=self._inside)
         lambdas = Lambdas(
             name, settings, ground, plan=grounds.plan, scope=self._scope, zips=zips, opts=self._inside
         )
@@ -101,7 +103,7 @@ class Cell(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _machines(self, lambdas: Lambdas, bus: buses.Bus, *, primary: bool) -> Machines:
-        name, names, key = self._name, self.ground.names, self.ground.keys.storage
+        name, names, keys = self._name, self.ground.names, self.ground.keys
         topics = self.topics.by_kind
         return Machines(
             name,
@@ -112,8 +114,8 @@ class Cell(pulumi.ComponentResource):
             functions=lambdas.versions,
             bus=bus.arn,
             topics=topics,
-            canary=Canary(f"{name}-canary", self._settings, names, key, topics, opts=self._inside),
-            key=key,
+            canary=Canary(f"{name}-canary", self._settings, names, keys.messages, topics, opts=self._inside),
+            key=keys.storage,
             opts=self._inside,
         )
 
@@ -210,6 +212,7 @@ def scope_of(settings: Settings, grounds: Grounds, ground: Ground) -> pulumi.Out
     names, databases = ground.names, grounds.primary.databases.values()
     keys = pulumi.Output.all(
         storage_key=ground.keys.storage,
+        messages_key=ground.keys.messages,
         mac_key=ground.keys.mac,
         signing_key=ground.keys.signing,
         sources=[database.key for database in databases],

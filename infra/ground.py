@@ -183,6 +183,7 @@ class Ground(pulumi.ComponentResource):
         known: pulumi.Output[Any] = pulumi.Output.from_input(
             {
                 "storage_key": self.keys.storage,
+                "messages_key": self.keys.messages,
                 "mac_key": self.keys.mac,
                 "signing_key": self.keys.signing,
                 "place": place,

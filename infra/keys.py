@@ -1,7 +1,8 @@
 """The customer-managed keys of a cell, and who may use each. Policies are plain functions, for tests and docs.
 
-`storage` encrypts databases, snapshots, exports, buckets, queues, topics, logs, functions' environments and state
-machines; `mac` derives drills' passwords; `signing` signs evidence. No policy has a `*` principal.
+`storage` encrypts databases, snapshots, exports, buckets, the bus, logs, functions' environments and state machines;
+`messages` topics and queues, since whoever tells that a key is unusable must not need that key; `mac` derives drills'
+passwords; `signing` signs evidence. No policy has a `*` principal.
 """
 
 from typing import Any
@@ -31,9 +32,10 @@ ENCRYPT = ("kms:Decrypt", "kms:GenerateDataKey*")
 
 
 class Keys(pulumi.ComponentResource):
-    """Three keys with an alias each; the attributes are their ARNs."""
+    """Four keys with an alias each; the attributes are their ARNs."""
 
     storage: pulumi.Output[str]
+    messages: pulumi.Output[str]
     mac: pulumi.Output[str]
     signing: pulumi.Output[str]
 
@@ -44,8 +46,12 @@ class Keys(pulumi.ComponentResource):
         self._settings, self._names = settings, names
         operators = settings.operators
         self.storage = self._key(
-            name, "storage", "encrypts databases, snapshots and all that tells of them", storage_policy(names),
-            # KMS rotates neither HMAC nor asymmetric keys; this one it does, every year.
+            name, "storage", "encrypts databases, snapshots and all that is kept of them", storage_policy(names),
+            # KMS rotates neither HMAC nor asymmetric keys; this one and the next it does, every year.
+            enable_key_rotation=True,
+        )  # fmt: skip
+        self.messages = self._key(
+            name, "messages", "encrypts what is told, and what could not be delivered", messages_policy(names),
             enable_key_rotation=True,
         )  # fmt: skip
         self.mac = self._key(
@@ -56,7 +62,9 @@ class Keys(pulumi.ComponentResource):
             name, "signing", "signs evidence", signing_policy(names, operators),
             customer_master_key_spec="ECC_NIST_P256", key_usage="SIGN_VERIFY",
         )  # fmt: skip
-        self.register_outputs({"storage": self.storage, "mac": self.mac, "signing": self.signing})
+        self.register_outputs(
+            {"storage": self.storage, "messages": self.messages, "mac": self.mac, "signing": self.signing}
+        )
 
     def _key(self, name: str, thing: str, purpose: str, policy: Policy, **kind: Any) -> pulumi.Output[str]:
         key = aws.kms.Key(
@@ -85,11 +93,9 @@ def storage_policy(names: Names) -> Policy:
     RDS, S3, Lambda, Step Functions, Scheduler and Secrets Manager use it in the name of a role of the account, or by
     a grant that such a role made, so nothing is said of them here.
 
-    Sources: CloudWatch Logs, "Encrypt log data using KMS"; SNS, "Key management" (a key policy for EventBridge takes
-    no source conditions; the topic's policy has them); SQS, "Key management"; EventBridge, "Encrypting event buses";
-    Step Functions, "Data at rest encryption", for delivery.logs.
+    Sources: CloudWatch Logs, "Encrypt log data using KMS"; EventBridge, "Encrypting event buses"; Step Functions,
+    "Data at rest encryption", for delivery.logs.
     """
-    source = {"StringEquals": {"aws:SourceAccount": names.account}}
     logs = [
         names.arn("logs", f"log-group:{group}")
         for group in (
@@ -111,12 +117,24 @@ def storage_policy(names: Names) -> Policy:
             "MachineLogs",
             {"Service": "delivery.logs.amazonaws.com"},
             "kms:Decrypt",
-            source | {"ArnLike": {"aws:SourceArn": names.arn("logs", "*")}},
+            _from_here(names) | {"ArnLike": {"aws:SourceArn": names.arn("logs", "*")}},
         ),
         _statement("Events", {"Service": "events.amazonaws.com"}, ["kms:DescribeKey", *ENCRYPT]),
+    )
+
+
+def messages_policy(names: Names) -> Policy:
+    """Whom the account's own policies allow, and the services that publish to topics and send to queues.
+
+    Sources: SNS, "Key management" (a key policy for EventBridge takes no source conditions; the topic's policy has
+    them); SQS, "Key management".
+    """
+    return _policy(
+        _statement("AccountDecides", {"AWS": names.root}, "kms:*"),
+        _statement("Alarms", {"Service": "cloudwatch.amazonaws.com"}, list(ENCRYPT), _from_here(names)),
+        _statement("Events", {"Service": "events.amazonaws.com"}, list(ENCRYPT)),
         # What a topic delivers to an encrypted queue; from which topic, the queue's policy says.
         _statement("Deliveries", {"Service": "sns.amazonaws.com"}, list(ENCRYPT)),
-        _statement("Alarms", {"Service": "cloudwatch.amazonaws.com"}, list(ENCRYPT), source),
     )
 
 
@@ -133,6 +151,10 @@ def signing_policy(names: Names, operators: tuple[str, ...]) -> Policy:
         _statement("Verify", {"AWS": names.root}, "kms:Verify"),
         _used("Sign", names, "kms:Sign", SIGN, operators),
     )
+
+
+def _from_here(names: Names) -> Policy:
+    return {"StringEquals": {"aws:SourceAccount": names.account}}
 
 
 def _used(

@@ -34,6 +34,7 @@ def _of(cell: Cell) -> dict[str, pulumi.Input[str]]:
         "ArchiveBucket": ground.buckets.archive.bucket,
         "LogBucket": ground.buckets.logs.bucket,
         "StorageKeyArn": ground.keys.storage,
+        "MessagesKeyArn": ground.keys.messages,
         "MacKeyArn": ground.keys.mac,
         "SigningKeyArn": ground.keys.signing,
         "DrillVpcId": ground.drill.vpc,

@@ -37,6 +37,7 @@ class Scope:
     evidence: str
     archive: str
     storage_key: str
+    messages_key: str
     mac_key: str
     signing_key: str
     sources: tuple[str, ...]

@@ -101,7 +101,7 @@ def export(scope: Scope) -> list[Statement]:
 
 def watch(scope: Scope) -> list[Statement]:
     """Tells of all keys that something here rests on; where production is, also of those of the databases."""
-    keys = (scope.storage_key, scope.mac_key, scope.signing_key)
+    keys = (scope.storage_key, scope.messages_key, scope.mac_key, scope.signing_key)
     theirs = scope.sources if scope.is_primary else ()
     return [
         *gathers(scope),

@@ -80,7 +80,7 @@ def canary(scope: Scope, name: str, topics: Iterable[str], queue: str) -> Docume
     return document(
         *_tells(scope, topics),
         allow("Receive", ["sqs:DeleteMessage", "sqs:ReceiveMessage"], queue),
-        allow("DecryptReceived", "kms:Decrypt", scope.storage_key, StringEquals=via("sqs", scope.region)),
+        allow("DecryptReceived", "kms:Decrypt", scope.messages_key, StringEquals=via("sqs", scope.region)),
         allow("WriteDown", "s3:PutObject", scope.objects(name)),
         allow(
             "EncryptWritten",
@@ -182,7 +182,7 @@ def _tells(scope: Scope, topics: Iterable[str]) -> list[Statement]:
         allow(
             "EncryptMessages",
             ["kms:Decrypt", "kms:GenerateDataKey"],
-            scope.storage_key,
+            scope.messages_key,
             StringEquals=via("sns", scope.region),
         ),
     ]
@@ -194,7 +194,7 @@ def _sets_aside(scope: Scope, queue: str) -> list[Statement]:
         allow(
             "EncryptWhatIsSetAside",
             ["kms:Decrypt", "kms:GenerateDataKey"],
-            scope.storage_key,
+            scope.messages_key,
             StringEquals=via("sqs", scope.region),
         ),
     ]

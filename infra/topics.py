@@ -13,7 +13,7 @@ BACKUPS, DRILLS = Kind.BACKUPS.value, Kind.DRILLS.value
 
 
 class Topics(pulumi.ComponentResource):
-    """Encrypted with the cell's key; each attribute is an ARN, known once its policy stands."""
+    """Encrypted with the cell's key for messages; each attribute is an ARN, known once its policy stands."""
 
     backups: pulumi.Output[str]
     drills: pulumi.Output[str]

@@ -59,6 +59,8 @@ class CellPlan(Section):
     """where a recovered instance is put: production's own network there"""
     signing_key: str | None = None
     """KMS key of the kind ECC_NIST_P256, which signs the evidence; without one it is chained alone"""
+    messages_key: str | None = None
+    """KMS key of topics and queues, which the watch asks about"""
     bus: str | None = None
     """the EventBridge bus that events are put on; a deployment names its own"""
     backups_topic: str | None = None

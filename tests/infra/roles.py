@@ -31,6 +31,7 @@ def scope(region: str = HOME, suffix: str = "test") -> Scope:
         evidence=here.bucket("evidence"),
         archive=here.bucket("archive"),
         storage_key=here.arn("kms", "key/storage"),
+        messages_key=here.arn("kms", "key/messages"),
         mac_key=here.arn("kms", "key/mac"),
         signing_key=here.arn("kms", "key/signing"),
         sources=(home.arn("kms", "key/production"),),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keys import ADMINISTER, DERIVE, SIGN, mac_policy, signing_policy, storage_policy
+from keys import ADMINISTER, DERIVE, SIGN, mac_policy, messages_policy, signing_policy, storage_policy
 from naming import Names
 from tests.infra.program import ACCOUNT, REGIONS, Run
 
@@ -14,6 +14,7 @@ NAMES = Names("test", REGIONS[0], ACCOUNT)
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/dba"
 POLICIES = {
     "storage": storage_policy(NAMES),
+    "messages": messages_policy(NAMES),
     "mac": mac_policy(NAMES, (OPERATOR,)),
     "signing": signing_policy(NAMES, (OPERATOR,)),
 }
@@ -29,15 +30,13 @@ def statement(policy: dict[str, Any], sid: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_each_cell_has_three_keys_with_an_alias_each(ground: Run) -> None:
+def test_each_cell_has_four_keys_with_an_alias_each(ground: Run) -> None:
     keys = {one.name: one for one in ground.of("aws:kms/key:Key")}
-    assert set(keys) == {
-        f"{cell}-{key}" for cell in ("primary", "dr") for key in ("storage", "mac", "signing")
-    }
+    assert set(keys) == {f"{cell}-{key}" for cell in ("primary", "dr") for key in POLICIES}
     aliases = {
         one.inputs["name"]: one.inputs["targetKeyId"] for one in ground.of("aws:kms/alias:Alias", REGIONS[1])
     }
-    assert aliases == {f"alias/pgdrill-test-{key}": f"key-dr-{key}" for key in ("storage", "mac", "signing")}
+    assert aliases == {f"alias/pgdrill-test-{key}": f"key-dr-{key}" for key in POLICIES}
 
 
 def test_what_kms_can_rotate_is_rotated(ground: Run) -> None:
@@ -50,6 +49,7 @@ def test_what_kms_can_rotate_is_rotated(ground: Run) -> None:
     }
     assert kinds == {
         "primary-storage": (None, None),
+        "primary-messages": (None, None),
         "primary-mac": ("HMAC_256", "GENERATE_VERIFY_MAC"),
         "primary-signing": ("ECC_NIST_P256", "SIGN_VERIFY"),
     }
@@ -118,26 +118,45 @@ def test_services_use_the_storage_key_for_this_account_and_suffix() -> None:
     groups = logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
     assert groups
     assert all(f"{REGIONS[0]}:{ACCOUNT}:log-group:" in one and "pgdrill-test-" in one for one in groups)
-    for one in policy["Statement"]:
-        if one["Sid"] not in {"AccountDecides", "Logs", "Events", "Deliveries"}:
-            assert one["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+    delivery = statement(policy, "MachineLogs")
+    assert delivery["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+    assert services(policy) == {
+        f"logs.{REGIONS[0]}.amazonaws.com",
+        "delivery.logs.amazonaws.com",
+        "events.amazonaws.com",
+    }
+
+
+def test_who_tells_something_needs_the_key_for_messages_and_no_other(whole: Run) -> None:
+    """An alarm that a key is unusable would never be delivered, were its topic encrypted under that key."""
+    assert services(POLICIES["messages"]) == {
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+        "sns.amazonaws.com",
+    }
     # SNS refuses what EventBridge sends when the key's policy has a condition on its source.
-    assert "Condition" not in statement(policy, "Events")
+    assert "Condition" not in statement(POLICIES["messages"], "Events")
+    assert statement(POLICIES["messages"], "Alarms")["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT}
+    }
+    for kind, many in (("aws:sns/topic:Topic", 2), ("aws:sqs/queue:Queue", 2)):
+        for cell, region in zip(("primary", "dr"), REGIONS, strict=True):
+            key = whole.one("aws:kms/key:Key", f"{cell}-messages").outputs["arn"]
+            assert [one.inputs["kmsMasterKeyId"] for one in whole.of(kind, region)] == [key] * many
 
 
 def test_whoever_sends_to_an_encrypted_queue_may_use_its_key(whole: Run) -> None:
     """A role does by its own policy; a service only by the key's, and what it cannot encrypt is lost in silence."""
-    services = {
+    senders = {
         statement["Principal"]["Service"]
         for one in whole.of("aws:sqs/queuePolicy:QueuePolicy")
         for statement in json.loads(one.inputs["policy"])["Statement"]
         if statement["Effect"] == "Allow"
     }
-    assert services == {"events.amazonaws.com", "sns.amazonaws.com"}
-    assert all(one.inputs["kmsMasterKeyId"] for one in whole.of("aws:sqs/queue:Queue"))
-    for service in services:
+    assert senders == {"events.amazonaws.com", "sns.amazonaws.com"}
+    for service in senders:
         (using,) = (
-            one for one in POLICIES["storage"]["Statement"] if one["Principal"] == {"Service": service}
+            one for one in POLICIES["messages"]["Statement"] if one["Principal"] == {"Service": service}
         )
         assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(using["Action"])
 
@@ -158,6 +177,10 @@ def test_every_log_group_is_one_that_the_key_is_for(whole: Run) -> None:
     assert {one.inputs["kmsKeyId"] for one in groups} == {
         f"arn:aws:kms:{REGIONS[0]}:{ACCOUNT}:key/key-primary-storage"
     }
+
+
+def services(policy: dict[str, Any]) -> set[str]:
+    return {one["Principal"]["Service"] for one in policy["Statement"] if "Service" in one["Principal"]}
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -14,8 +14,8 @@ CELLS = {"primary": HOME, "dr": AWAY}
 # Without a database of its own there is none to name.
 EMPTY = {"drDatabaseInstances", "drDatabaseArns"}
 ABOUT = (
-    "Region", "EvidenceBucket", "ArchiveBucket", "LogBucket", "StorageKeyArn", "MacKeyArn",
-    "SigningKeyArn", "DrillVpcId", "DrillSubnetIds", "DrillSecurityGroupId", "ProductionVpcId",
+    "Region", "EvidenceBucket", "ArchiveBucket", "LogBucket", "StorageKeyArn", "MessagesKeyArn",
+    "MacKeyArn", "SigningKeyArn", "DrillVpcId", "DrillSubnetIds", "DrillSecurityGroupId", "ProductionVpcId",
     "ProductionSubnetIds", "DatabaseInstances", "DatabaseArns", "BusArn", "BackupsTopicArn", "DrillsTopicArn",
     "DeadLetterQueueArn", "ScheduleGroup",
 )  # fmt: skip
@@ -67,6 +67,7 @@ def test_the_plan_is_one_that_the_command_line_takes(whole: Run) -> None:
     plan = Plan.model_validate_json(whole.exports["plan"])
     assert plan.primary.evidence_bucket == whole.exports["primaryEvidenceBucket"]
     assert plan.dr.storage_key == whole.exports["drStorageKeyArn"]
+    assert plan.dr.messages_key == whole.exports["drMessagesKeyArn"]
     assert plan.primary.bus == whole.exports["primaryBusArn"].rpartition("/")[2]
     assert plan.primary.export_role == whole.exports["primaryRdsExportRoleArn"]
     assert plan.dr.drills_topic == whole.exports["drDrillsTopicArn"]

@@ -75,7 +75,7 @@ def _shape(policy: Document) -> str:
     """Return a policy with what differs by the database's name and the keys' ids made equal."""
     text = json.dumps(policy)
     for cell in CELLS:
-        for key in ("storage", "mac", "signing"):
+        for key in ("storage", "messages", "mac", "signing"):
             text = text.replace(f"key/key-{cell}-{key}", f"key/{key}")
     return text.replace("key/production", "key/storage").replace(
         "pgdrill-test-production-shop", "shop-production"

@@ -196,6 +196,7 @@ def test_the_deployed_plan_knows_where_everything_is(ground: Run) -> None:
         assert cell.archive_bucket == f"pgdrill-test-archive-{ACCOUNT}-{region}"
         assert cell.mac_key == f"arn:aws:kms:{region}:{ACCOUNT}:key/key-{name}-mac"
         assert cell.storage_key == f"arn:aws:kms:{region}:{ACCOUNT}:key/key-{name}-storage"
+        assert cell.messages_key == f"arn:aws:kms:{region}:{ACCOUNT}:key/key-{name}-messages"
         assert cell.signing_key == f"arn:aws:kms:{region}:{ACCOUNT}:key/key-{name}-signing"
         assert cell.place.subnet_group == cell.place.parameter_group == "pgdrill-test-drill"
         assert cell.place.security_groups == (f"securitygroup-{name}-drill-databases",)

@@ -57,7 +57,7 @@ def test_alarms_of_this_deployment_publish_and_eventbridge_which_names_nobody(
 
 @pytest.mark.parametrize("cell", ["primary", "dr"])
 def test_the_key_of_the_topics_lets_in_who_the_topics_let_in(whole: Run, cell: str) -> None:
-    key = json.loads(whole.one("aws:kms/key:Key", f"{cell}-storage").inputs["policy"])
+    key = json.loads(whole.one("aws:kms/key:Key", f"{cell}-messages").inputs["policy"])
     services = {
         one["Principal"]["Service"]: one.get("Condition")
         for one in key["Statement"]
@@ -171,7 +171,7 @@ def test_two_filters_of_one_endpoint_are_two_subscriptions() -> None:
 @pytest.mark.parametrize("cell", ["primary", "dr"])
 def test_the_canary_is_awaited_behind_both_topics(whole: Run, cell: str) -> None:
     queue = whole.one("aws:sqs/queue:Queue", f"{cell}-canary")
-    assert queue.inputs["kmsMasterKeyId"] == whole.one("aws:kms/key:Key", f"{cell}-storage").outputs["arn"]
+    assert queue.inputs["kmsMasterKeyId"] == whole.one("aws:kms/key:Key", f"{cell}-messages").outputs["arn"]
     made = [whole.one(SUBSCRIPTION, f"{cell}-canary-{kind}").inputs for kind in Kind]
     topics = [whole.one("aws:sns/topic:Topic", f"{cell}-{kind}").outputs["arn"] for kind in Kind]
     assert [(one["topic"], one["endpoint"]) for one in made] == [

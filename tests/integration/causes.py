@@ -157,6 +157,16 @@ def emptied(scene: Scene) -> None:
         scene.primary.client("rds").delete_db_snapshot(DBSnapshotIdentifier=name)
 
 
+def locked(scene: Scene) -> datetime:
+    """Nothing that is stored can be read any more; what tells of it does not rest on the same key."""
+    scene.primary.client("kms").disable_key(KeyId=scene.primary["StorageKeyArn"])
+    return scene.now
+
+
+def unlocked(scene: Scene) -> None:
+    scene.primary.client("kms").enable_key(KeyId=scene.primary["StorageKeyArn"])
+
+
 # What breaks --------------------------------------------------------------------------------------------------
 
 
@@ -500,6 +510,13 @@ CHAPTERS = (
                 ("primary", "quota-near"),
             }
         ),
+    ),
+    Chapter(
+        "all that is stored is locked",
+        locked,
+        (Cause("key-unusable", "somebody disables the key that everything but messages is encrypted with"),),
+        over=unlocked,
+        heals=frozenset({("primary", "key-unusable")}),
     ),
     Chapter(
         "production is put back",

@@ -105,6 +105,12 @@ WRONG_PLANS: list[tuple[str, str, dict[str, Any], str]] = [
         "key 'alias/pgdrill-lab-mac' is HMAC_256, managed by its owner",
     ),
     (
+        "messages key",
+        "primary",
+        {"messages_key": "alias/pgdrill-lab-mac"},
+        "key 'alias/pgdrill-lab-mac' is HMAC_256, managed by its owner",
+    ),
+    (
         "evidence bucket",
         "primary",
         {"evidence_bucket": "nobodys-bucket"},

@@ -102,12 +102,24 @@ def _signing_key(patient: Patient) -> str:
 
 
 def _storage_key(patient: Patient) -> str:
-    name = patient.cell.place.storage_key
+    hint = "storage_key must be a symmetric key of the account's own; snapshots under alias/aws/rds cannot be shared"
+    return _own(patient, patient.cell.place.storage_key, hint)
+
+
+def _messages_key(patient: Patient) -> str:
+    name = patient.cell.place.messages_key
+    if name is None:
+        return "none in the plan: the watch does not ask whether topics can be published to"
+    hint = "messages_key must be a symmetric key of the account's own; alarms cannot use alias/aws/sns"
+    return _own(patient, name, hint)
+
+
+def _own(patient: Patient, name: str, hint: str) -> str:
     key = _enabled(patient, name)
     if key.kind != "SYMMETRIC_DEFAULT" or not key.customer_managed:
         raise NotRunnable(
             f"key {name!r} is {key.kind}, managed by {'its owner' if key.customer_managed else 'AWS'}",
-            hint="storage_key must be a symmetric key of the account's own; snapshots under alias/aws/rds cannot be shared",
+            hint=hint,
         )
     return f"{name}: symmetric, enabled, the account's own"
 
@@ -221,6 +233,7 @@ QUESTIONS: dict[str, Question] = {
     "mac key": _mac_key,
     "signing key": _signing_key,
     "storage key": _storage_key,
+    "messages key": _messages_key,
     "evidence bucket": _evidence_bucket,
     "archive bucket": _archive_bucket,
     "drill place": _drill_place,

@@ -25,10 +25,10 @@ _DAY = timedelta(days=1)
 _SIZES = {"micro": 0.25, "small": 0.5, "medium": 1.0}
 _FAMILIES = {"t3": 1.0, "t4g": 0.9}
 
-# What a cell has by design: subnets in two zones; keys for storage, for signatures and for drill passwords;
+# What a cell has by design: subnets in two zones; keys for storage, for messages, for signatures and for drill passwords;
 # interface endpoints of rds and kms for drills, and of secretsmanager in production's network.
 ZONES = 2
-KEYS = 3
+KEYS = 4
 DRILL_ENDPOINTS = 2
 PRODUCTION_ENDPOINTS = 1
 # Alarms and metrics: of the primary cell or the other, and of each database in it. An alarm is billed by the metrics
@@ -296,7 +296,7 @@ def _standing(plan: Plan, cell: CellPlan) -> Iterator[Line]:
         endpoints * ZONES * HOURS,
         assumes=f"{endpoints} in {ZONES} zones; the one of S3 is free",
     )
-    yield _line("keys", region, "key", KEYS, assumes="storage, signatures, drill passwords")
+    yield _line("keys", region, "key", KEYS, assumes="storage, messages, signatures, drill passwords")
     for what, counts in ("alarm", ALARMS), ("metric", METRICS):
         of_cell, of_each = counts[cell is plan.primary]
         yield _line(f"{what}s", region, what, of_cell + of_each * databases)

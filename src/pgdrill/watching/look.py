@@ -24,7 +24,7 @@ from pgdrill.model import Model, Moment, Stage, Verdict
 from pgdrill.plan import DatabasePlan
 from pgdrill.points import exchange, schedule
 from pgdrill.points.inventory import Inventory
-from pgdrill.watching import storage
+from pgdrill.watching import failing, storage
 from pgdrill.watching.sighting import Archived, Ended, Running, Sighting, Watched
 
 # As many connections as a client of botocore keeps.
@@ -61,14 +61,6 @@ class Known(Model):
     passed_at: Moment | None = None
     ended: Ended | None = None
     failed: dict[str, Moment] = Field(default_factory=dict)
-
-    def after(self, point: _Point, *, passed: bool) -> dict[str, datetime]:
-        """Return what has failed once a point passed or failed; an older one that passes says nothing of a newer."""
-        bad = max(self.failed.get(point.kind, point.recovers_to), point.recovers_to)
-        if not passed:
-            return self.failed | {point.kind: bad}
-        mended = {point.kind} if bad == point.recovers_to else set()
-        return {kind: moment for kind, moment in self.failed.items() if kind not in mended}
 
 
 class Memory(Model):
@@ -254,7 +246,9 @@ def drilled(
             if proved:
                 changes["passed_at"] = drill.started_at
             if proved or verdict is Verdict.FAILED:
-                changes["failed"] = known.after(point, passed=bool(proved))
+                changes["failed"] = failing.after(
+                    known.failed, point.kind, point.recovers_to, passed=bool(proved)
+                )
             settled = settled and over
         # Younger ones may be joined by one that began before them and is stored after them.
         settled = settled and expired
@@ -313,7 +307,8 @@ def _canary(cell: Cell) -> datetime | None:
 def _keys(cell: Cell, instances: Iterable[Instance]) -> list[str]:
     """Return the keys that are used here: the cell's own, and where production is, those of the databases."""
     place, databases = cell.place, {database.instance for database in cell.plan.databases}
-    own = [place.storage_key, place.mac_key, *([place.signing_key] if place.signing_key else [])]
+    optional = (place.signing_key, place.messages_key)
+    own = [place.storage_key, place.mac_key, *(key for key in optional if key)]
     production = place == cell.plan.primary
     theirs = {one.kms_key for one in instances if production and one.id in databases and one.kms_key}
     return [*own, *sorted(theirs - set(own))]

@@ -57,7 +57,7 @@ def test_explain_shows_what_is_made_kept_paid_and_in_the_way(path: Path) -> None
         "█" * 30,
         "30 d ago",
         "interface endpoints",
-        "195.68",
+        "197.68",
         "the ceiling of 500.00 holds up to 100% changed a day",
         "warning points.keep",
     ):
@@ -68,7 +68,7 @@ def test_explain_as_json_has_every_line_with_its_price_and_source(path: Path) ->
     found = json.loads(run("explain", path, "--json").stdout)
     assert set(found) == {"online", "counts", "kept", "cost", "prices", "obstacles"}
     assert found["online"] is False
-    assert found["cost"]["total"] == 195.68
+    assert found["cost"]["total"] == 197.68
     units = {price["unit"] for price in found["prices"].values()}
     assert {line["unit"] for line in found["cost"]["lines"]} <= units
     assert [o["severity"] for o in found["obstacles"]] == ["warning", "warning", "unknown"]

@@ -256,5 +256,5 @@ def test_a_plan_over_its_ceiling_is_an_error_and_one_under_is_not() -> None:
     (found,) = capacity.ceiling(asked(cost={"ceiling": 100}))
     assert (found.severity, found.key, found.value) == (Severity.ERROR, "cost.ceiling", "100.00")
     assert found.what == (
-        "the plan costs 195.68 dollars a month, most of it for interface endpoints in ap-southeast-1: 56.94"
+        "the plan costs 197.68 dollars a month, most of it for interface endpoints in ap-southeast-1: 56.94"
     )

@@ -365,10 +365,10 @@ def test_keys_that_cannot_be_used_are_named_and_those_that_nobody_tells_of_are_u
 
 
 def test_each_key_is_asked_about_once() -> None:
-    signing = SMALL["primary"] | {"signing_key": "alias/signing"}
+    more = SMALL["primary"] | {"signing_key": "alias/signing", "messages_key": "alias/messages"}
     keys = Described()
-    looked(cell(Memory(), plan(primary=signing), keys=keys), NOW, instance(kms_key="alias/storage"))
-    assert keys.asked == ["alias/storage", "alias/mac", "alias/signing"]
+    looked(cell(Memory(), plan(primary=more), keys=keys), NOW, instance(kms_key="alias/storage"))
+    assert keys.asked == ["alias/storage", "alias/mac", "alias/signing", "alias/messages"]
 
 
 def test_what_the_state_machine_asked_is_taken_over() -> None:
