@@ -19,6 +19,7 @@ from pgdrill.evidence.wording import duration, moment
 from pgdrill.model import Model, Moment, PointKind, Verdict, worst
 from pgdrill.plan import DatabasePlan, Plan
 from pgdrill.points import choice
+from pgdrill.watching import failing
 from pgdrill.watching.forecast import Forecast, forecast
 
 REMEMBERED = 200
@@ -40,8 +41,9 @@ class Way(Model):
     """One way back. `recovers_to` is the newest data it gives; `since` the oldest moment, of the PITR window alone.
 
     `expected` is the median of the last passed drills in seconds, `proved_at` when the last of them began; None where
-    none passed. `last` is the verdict of the last drill of this kind, whatever it was. `key` is what it is encrypted
-    with, `locked` what is wrong with that: nothing comes back without its key.
+    none passed. `last` is the verdict of the last drill of this kind; failed as long as one failed, and none of a point
+    as new has passed since. `key` is what it is encrypted with, `locked` what is wrong with that: nothing comes back
+    without its key.
     """
 
     kind: Kind
@@ -168,14 +170,25 @@ def standing(seen: Seen, plan: Plan, now: datetime) -> Standing:
 def _proved(way: Way, past: Sequence[Summary]) -> Way:
     of_kind = _of(way.kind, past)
     passed = [one for one in of_kind if one.verdict is Verdict.PASSED]
+    last = of_kind[-1].verdict if of_kind else Verdict.NOT_ASKED
     times = [one.rto_usable for one in passed[-RECENT:] if one.rto_usable is not None]
     return way.model_copy(
         update={
             "expected": median(times) if times else None,
             "proved_at": passed[-1].started_at if passed else None,
-            "last": of_kind[-1].verdict if of_kind else Verdict.NOT_ASKED,
+            "last": Verdict.FAILED if _failed(of_kind) else last,
         }
     )
+
+
+def _failed(of_kind: Sequence[Summary]) -> Summary | None:
+    """Return the drill that showed the newest bad data of a kind, where none of a point as new has passed since."""
+    bad: dict[str, datetime] = {}
+    for one in of_kind:
+        if one.verdict in {Verdict.PASSED, Verdict.FAILED}:
+            bad = failing.after(bad, one.kind, one.recovers_to, passed=one.verdict is Verdict.PASSED)
+    shown = [one for one in of_kind if one.verdict is Verdict.FAILED and one.recovers_to == bad.get(one.kind)]
+    return shown[-1] if shown else None
 
 
 def _of(kind: Kind, past: Sequence[Summary]) -> list[Summary]:
@@ -221,10 +234,15 @@ def _lost(seen: Seen, ways: Sequence[Way], plan: Plan, now: datetime) -> Iterato
 
 
 def _last(seen: Seen, ways: Sequence[Way]) -> Iterator[Reason]:
-    """Say of each way what its last drill was, where that did not pass; whatever those of other ways were."""
+    """Say of each way which drill is not made up for, whatever those of other ways were."""
     for kind in Kind:
         # A region that does not answer hides its ways, and not what is known of them.
         drills = _of(kind, seen.past) if seen.unknown or any(way.kind is kind for way in ways) else []
+        failed = _failed(drills)
+        if failed and failed != drills[-1]:
+            since = "none of a point as new has passed since"
+            says = f"drill {failed.drill} of a {kind} failed, and {since}: {failed.reason}"
+            yield Reason(Verdict.FAILED, says)
         if drills and drills[-1].verdict is not Verdict.PASSED:
             last = drills[-1]
             how = "failed" if last.verdict is Verdict.FAILED else "came to no conclusion"

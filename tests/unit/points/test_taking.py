@@ -211,8 +211,7 @@ def test_what_is_told_of_a_point_is_how_long_it_took() -> None:
     assert [(m.level.value, m.text) for m in reply.messages] == [
         (
             "report",
-            "recovery point 'pgdrill-lab-shop-2026-11-22t07z' of database 'shop' is there,"
-            " which recovers to 2026-11-22 07:00:00 UTC",
+            f"recovery point {done.point!r} of database 'shop' is there, which recovers to {SLOT:%F %T} UTC",
         )
     ]
     repeated = done.model_copy(update={"begun_at": SLOT + 2 * MINUTE})

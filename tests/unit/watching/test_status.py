@@ -107,6 +107,25 @@ def test_a_failed_drill_of_one_way_is_told_although_one_of_another_passed_after_
     assert (made.verdict, made.reasons) == (Verdict.PASSED, ())
 
 
+def test_a_failed_drill_of_the_newest_point_is_told_although_one_of_an_older_passed_after_it() -> None:
+    bad = Summary.of(damaged(drill="20261122t010000z-shop"))
+
+    def again(after: timedelta) -> Summary:
+        point = drilled().point.model_copy(update={"recovers_to": bad.recovers_to + after})
+        return Summary.of(drilled(7, point=point))
+
+    made = status.standing(seen(past=(of_copy(), bad, again(-timedelta(hours=6)))), PLAN, NOW)
+    assert made.verdict is Verdict.FAILED
+    assert made.reasons == (
+        f"drill {bad.drill} of a snapshot failed, and none of a point as new has passed since: {bad.reason}",
+    )
+    assert {way.kind: way.last for way in made.ways}[Kind.SNAPSHOT] is Verdict.FAILED
+    for after in (timedelta(0), timedelta(hours=6)):
+        mended = status.standing(seen(past=(of_copy(), bad, again(after))), PLAN, NOW)
+        assert (mended.verdict, mended.reasons) == (Verdict.PASSED, ())
+        assert {way.kind: way.last for way in mended.ways}[Kind.SNAPSHOT] is Verdict.PASSED
+
+
 def test_a_drill_of_one_way_that_came_to_no_conclusion_is_told() -> None:
     unclear = of_moment(drilled(6, verdict=Verdict.INCONCLUSIVE, verdict_reason="RDS was slow"))
     made = status.standing(seen(past=(of_copy(), unclear, Summary.of(drilled(7)))), PLAN, NOW)
