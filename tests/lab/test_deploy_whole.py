@@ -5,10 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from typer.testing import CliRunner
 
+from pgdrill import ledger
+from pgdrill.cli import lab as cli
+from pgdrill.errors import NotRunnable
+from pgdrill.lab import production, shop
 from pgdrill.lab.deploy import entries
 from pgdrill.lab.deploy.deploy import Outcome, deploy, destroy, directory, settings
 from pgdrill.lab.deploy.deployment import Deployment
+from pgdrill.lab.deployed import Deployed
 from pgdrill.lab.lab import Lab
 from pgdrill.lab.record import REGIONS
 
@@ -266,6 +272,21 @@ def test_a_changed_plan_reaches_the_functions_and_touches_no_database(lab: Lab, 
     assert touched.isdisjoint({"aws:rds/instance:Instance", "aws:kms/key:Key", "aws:s3/bucket:Bucket"})
     assert after.outputs["primaryChooseFunctionArn"].endswith(":2")
     assert '"latest"' in after.outputs["plan"]
+
+
+def test_the_shop_is_put_into_the_database_that_was_deployed_and_once(lab: Lab, deployed: Outcome) -> None:
+    words = ["fill", "--rows", "600", "--directory", str(lab.directory)]
+    filled = CliRunner().invoke(cli.app, words)
+    assert filled.exit_code == 0
+    assert filled.stderr.startswith("shop holds a shop and the ledger\n")
+    master = production.deployed(lab, Deployed(lab).plan.database(None))
+    with shop.connect(master, "shop") as session:
+        assert session.execute("SELECT count(*) FROM shop.orders").fetchone() == (120,)
+        roles = session.execute("SELECT rolname FROM pg_catalog.pg_roles").fetchall()
+    assert (ledger.ROLE,) in roles
+    again = CliRunner().invoke(cli.app, words)
+    assert isinstance(again.exception, NotRunnable)
+    assert again.exception.message == "database 'shop' holds a shop already"
 
 
 def test_two_suffixes_live_side_by_side(lab: Lab, deployed: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""The commands that deploy the Pulumi program into a lab and destroy what was deployed; `pgdrill lab deploy|destroy`."""
+"""The commands that deploy the Pulumi program into a lab, fill its database and destroy it: `pgdrill lab deploy`."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 from rich.markup import escape
 
-from pgdrill.cli.context import JsonOption, end_on_sigterm, err, print_json
+from pgdrill.cli.context import DatabaseOption, JsonOption, clock, end_on_sigterm, err, print_json
 from pgdrill.cli.lab_context import DirectoryOption, open_lab
 from pgdrill.errors import NotRunnable
 
@@ -98,6 +98,42 @@ def destroy(
         print_json({"counts": outcome.counts, "resources": outcome.resources})
         return
     _print(outcome, time.monotonic() - began)
+
+
+@app.command()
+def fill(
+    directory: DirectoryOption = None,
+    *,
+    database: DatabaseOption = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            help="About how many, over all tables; 300,000 unless given.", min=600, show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Put the demo's shop and the ledger into a database that was deployed into the lab, so that it can be drilled.
+
+    Makes the databases shop, analytics and "Year-End 2025", which is empty, and the role that seals and beats.
+    """
+    from psycopg.errors import DuplicateObject  # noqa: PLC0415 # slow to load
+
+    from pgdrill.lab import production, shop  # noqa: PLC0415
+    from pgdrill.lab.deployed import Deployed  # noqa: PLC0415
+
+    lab = open_lab(directory)
+    deployed = Deployed(lab)
+    filled = deployed.plan.database(database)
+    try:
+        with err.status("loading the shop"):
+            production.furnish(lab, filled, clock(), rows or shop.ROWS)
+    except DuplicateObject as error:
+        raise NotRunnable(
+            f"database {filled.name!r} holds a shop already", hint="its tables: psql, or pgdrill fingerprint"
+        ) from error
+    err.print(f"{filled.name} holds a shop and the ledger", markup=False)
+    err.print(f"use its plan:  export PGDRILL_PLAN={deployed.plan_path}", markup=False, soft_wrap=True)
+    err.print("then:          pgdrill ledger beat && pgdrill point take && pgdrill drill run", markup=False)
 
 
 class _Progress:
