@@ -45,7 +45,10 @@ def drill(evidence: Evidence, teardown: Teardown | None = None) -> RenderableTyp
     """Return a drill: what came of it and why, what each check found, how long it took, what would be lost."""
     return Group(
         verdict(
-            evidence.verdict, evidence.verdict_reason, f"{TITLE[evidence.purpose]} of {evidence.database}"
+            evidence.verdict,
+            evidence.verdict_reason,
+            f"{TITLE[evidence.purpose]} of {evidence.database}",
+            next((finding.hint for finding in _wrong(evidence.findings) if finding.hint), ""),
         ),
         Padding(_restored(evidence, teardown), (0, 1, 1, 1)),
         Padding(_timeline(evidence, teardown), (0, 1)),
@@ -61,12 +64,12 @@ def findings(outcome: Verdict, found: Sequence[Finding], title: str = "verify") 
     return Group(verdict(outcome, f"{passed} of {plural(asked, 'check')} passed", title), _checks(found))
 
 
-def verdict(outcome: Verdict, reason: str, title: str) -> RenderableType:
-    """Return the panel with the verdict in a word and one sentence."""
+def verdict(outcome: Verdict, reason: str, title: str, hint: str = "") -> RenderableType:
+    """Return the panel with the verdict in a word and one sentence, and what to do next, where there is a hint."""
     style = STYLE[outcome]
     word = Text(f"{SYMBOL[outcome]} {VERDICT[outcome].upper()}", style=f"bold {style}")
     return Panel(
-        Group(word, _text(sentence(reason))),
+        Group(word, _text(sentence(reason)), *([_text(f"Next: {hint}")] if hint else [])),
         title=_text(title),
         title_align="left",
         border_style=style,
@@ -83,17 +86,15 @@ def _checks(found: Sequence[Finding]) -> RenderableType:
     table.add_column("check", no_wrap=True)
     table.add_column("what was looked at", overflow="fold", ratio=1)
     table.add_column("took", justify="right", no_wrap=True)
+    wrong = _wrong(found)
     for finding in _urgent(found):
         style = STYLE[finding.verdict]
         table.add_row(
             Text(f"{SYMBOL[finding.verdict]} {VERDICT[finding.verdict]}", style=style),
             _text(finding.check),
-            _text(finding.coverage or finding.reason, "dim"),
+            _text(finding.coverage or ("see below" if finding in wrong else finding.reason), "dim"),
             Text(duration(finding.seconds) if finding.seconds else "", style="dim"),
         )
-    wrong = [
-        finding for finding in _urgent(found) if finding.verdict in {Verdict.FAILED, Verdict.INCONCLUSIVE}
-    ]
     return Group(table, *(_explained(finding) for finding in _folded(wrong)))
 
 
@@ -264,3 +265,9 @@ def _text(text: str, style: str = "") -> Text:
 
 def _urgent(found: Sequence[Finding]) -> list[Finding]:
     return sorted(found, key=lambda finding: URGENCY.index(finding.verdict))
+
+
+def _wrong(found: Sequence[Finding]) -> list[Finding]:
+    return [
+        finding for finding in _urgent(found) if finding.verdict in {Verdict.FAILED, Verdict.INCONCLUSIVE}
+    ]

@@ -155,6 +155,35 @@ def test_colour_repeats_the_verdict() -> None:
     assert "\x1b[1;32m✓ PASSED" in shown(terminal.drill(drilled()), colour=True)
 
 
+def test_one_cause_of_many_checks_is_told_once_and_what_to_do_stands_at_the_top() -> None:
+    cause = (
+        "KMSKeyNotAccessibleFault: the key of the snapshot is disabled, so nothing was restored " + "x" * 200
+    )
+    findings = tuple(
+        finding.model_copy(
+            update={
+                "verdict": Verdict.INCONCLUSIVE,
+                "reason": cause,
+                "hint": "enable the key",
+                "coverage": "",
+                "seconds": 0,
+            }
+        )
+        for finding in FINDINGS[:-1]
+    )
+    text = shown(
+        terminal.drill(
+            never_started(findings=(*findings, FINDINGS[-1]), verdict_reason="nothing was restored")
+        )
+    )
+    assert "Next: enable the key" in "\n".join(text.splitlines()[:5])
+    assert flat(text).count("KMSKeyNotAccessibleFault") == 1
+    assert [line.split()[:5] for line in text.splitlines() if "see below" in line] == [
+        ["?", "inconclusive", finding.check, "see", "below"] for finding in findings
+    ]
+    assert "Next:" not in shown(terminal.drill(drilled()))
+
+
 def test_past_drills_are_listed_newest_first() -> None:
     drills = summaries(4)
     text = shown(terminal.trend(drills), 100)
