@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from pgdrill.aws.store import Store
 from pgdrill.cli import chains, signatures
 from pgdrill.cli.context import (
     DEFAULT_PLAN,
@@ -16,17 +17,17 @@ from pgdrill.cli.context import (
     JsonOption,
     PlanOption,
     clock,
+    err,
     open_cell,
     out,
     print_json,
     print_table,
 )
 from pgdrill.compliance import matrix, matrix_table
-from pgdrill.errors import PlanError
+from pgdrill.errors import PlanError, Unavailable
 from pgdrill.evidence import archive, record, terminal
 from pgdrill.evidence.folder import Folder
 from pgdrill.evidence.junit import drill_junit
-from pgdrill.evidence.record import Evidence
 
 DAYS = ["%Y-%m-%d"]
 # Columns of a terminal.
@@ -63,9 +64,8 @@ def list_drills(
     as_json: JsonOption = False,
 ) -> None:
     """List the drills and recoveries in the store, newest first."""
-    cell = open_cell(plan, where or "primary")
-    region = cell.place.region if where else None
-    past = archive.history(cell.store, database, region=region, recoveries=True)
+    store, region = _shelf(plan, where)
+    past = archive.history(store, database, region=region, recoveries=True)
     if as_json:
         print_json([summary.model_dump(mode="json") for summary in reversed(past)])
     elif past:
@@ -84,7 +84,8 @@ def show(
     as_junit: Annotated[bool, typer.Option("--junit", help="Print JUnit XML on standard output.")] = False,
 ) -> None:
     """Show one drill: verdict, reasons, times."""
-    store, evidence = _loaded(plan, where, drill, database)
+    store, region = _shelf(plan, where)
+    evidence = archive.load(store, drill, database, region=region)
     if as_json:
         print_json(evidence)
     elif as_junit:
@@ -104,18 +105,31 @@ def open_report(
     ] = Path("pgdrill-reports"),
 ) -> None:
     """Write the HTML report of a drill, print its path, and on a terminal open it in the browser."""
-    path = archive.export(*_loaded(plan, where, drill, database), directory)
+    store, region = _shelf(plan, where)
+    path = archive.export(store, archive.load(store, drill, database, region=region), directory)
     typer.echo(path)
     if out.is_terminal:
         webbrowser.open(path.absolute().as_uri())
 
 
-def _loaded(
-    plan: Path, where: Literal["primary", "dr"] | None, drill: str, database: str | None
-) -> tuple[archive.Source, Evidence]:
+def _shelf(plan: Path, where: Literal["primary", "dr"] | None) -> tuple[Store, str | None]:
+    """Return the bucket to read, and the region whose drills are meant; None means both.
+
+    Both buckets hold both regions' evidence, so where no cell is named the other one's does if the primary is lost.
+    """
     cell = open_cell(plan, where or "primary")
-    region = cell.place.region if where else None
-    return cell.store, archive.load(cell.store, drill, database, region=region)
+    if where:
+        return cell.store, cell.place.region
+    try:
+        next(cell.store.keys(f"{archive.ROOT}/"), None)
+    except Unavailable as error:
+        cell = open_cell(plan, "dr")
+        err.print(
+            f"warning: {error.message}; what follows is out of the bucket in {cell.place.region}",
+            markup=False,
+            soft_wrap=True,
+        )
+    return cell.store, None
 
 
 @app.command()

@@ -53,6 +53,11 @@ def _shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     return shelf
 
 
+class Lost(Shelf):
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        raise Unavailable(f"cannot list {prefix + after!r}: 503", hint="wait")
+
+
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["evidence", *arguments])
 
@@ -105,6 +110,19 @@ def test_a_cell_selects_the_drills_of_its_region_although_both_buckets_hold_all(
         json.loads(run("show", drilled(1).drill, "--json", "--cell", "dr").stdout)["drill"]
         == drilled(1).drill
     )
+
+
+def test_the_other_bucket_is_read_where_the_primary_does_not_answer_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, shelf: Shelf
+) -> None:
+    warning = "warning: cannot list 'evidence/': 503; what follows is out of the bucket in ap-northeast-1\n"
+    assert run("list").stderr == ""
+    cells(monkeypatch, Lost(), shelf)
+    for command in ("list", "show"):
+        result = run(command)
+        assert (result.exit_code, result.stderr) == (0, warning)
+        assert drilled(2).drill in result.stdout
+    assert isinstance(run("list", "--cell", "primary").exception, Unavailable)
 
 
 def test_list_shows_the_point_of_each_drill_within_100_columns(shelf: Shelf) -> None:
@@ -248,10 +266,6 @@ def test_verify_says_what_is_not_in_the_other_cell(monkeypatch: pytest.MonkeyPat
 def test_verify_says_when_the_other_cell_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, shelf: Shelf
 ) -> None:
-    class Lost(Shelf):
-        def keys(self, prefix: str, after: str = "") -> Iterator[str]:
-            raise Unavailable(f"cannot list {prefix + after!r}: 503", hint="wait")
-
     cells(monkeypatch, shelf, Lost())
     result = run("verify")
     assert result.exit_code == 0
