@@ -18,11 +18,13 @@ from typer.testing import CliRunner, Result
 from pgdrill.cell import Cell
 from pgdrill.cli import app
 from pgdrill.database import Address
+from pgdrill.evidence import archive
 from pgdrill.lab import shop
 from pgdrill.lab.lab import Lab
 from pgdrill.points import exchange
 from tests.lab.labs import until
 from tests.lab.production import FEW, Production, environment
+from tests.unit.evidence.drills import damaged
 
 NEW_PASSWORD = "a-new-password-for-the-master"
 REGION, DR = "ap-southeast-1", "ap-northeast-1"
@@ -256,3 +258,15 @@ def test_what_outlived_a_deleted_production_is_recovered_to_its_last_moment(prod
     over = json.loads(result.stdout)
     assert over["verdict"] == "passed"
     assert count(over) == 1001
+
+
+def test_a_point_whose_drill_failed_is_shown_with_a_warning_and_not_refused(production: Production) -> None:
+    assert "warning:" not in run("--dry-run").stderr
+    point = production.point
+    bad = damaged(1, drill="20261122t080000z-shop", point=point)
+    archive.save(production.cell.store, bad)
+    shown = run("--dry-run")
+    assert shown.exit_code == 0
+    assert (
+        f"warning: drill {bad.drill} of {point.id!r} failed: {bad.verdict_reason}; none that" in shown.stderr
+    )

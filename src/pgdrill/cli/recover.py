@@ -31,7 +31,7 @@ from pgdrill.errors import DrillError, NotHandedOver, NotRunnable, PlanError
 from pgdrill.evidence import archive, terminal
 from pgdrill.evidence.record import Purpose, Trigger
 from pgdrill.evidence.wording import duration
-from pgdrill.model import Recovered
+from pgdrill.model import Recovered, RecoveryPoint
 from pgdrill.plan import Plan
 from pgdrill.points import choice
 
@@ -92,7 +92,10 @@ def run(
         purpose=Purpose.RECOVERY,
         examined=not without_examination,
     )
-    calls = _calls(begun, cell)
+    chosen = choice.choose(cell, wanted, point)
+    calls = _calls(begun, cell, chosen)
+    if doubt := choice.doubted(cell, wanted, chosen):
+        err.print(f"warning: {doubt}", style="yellow", markup=False, soft_wrap=True)
     if dry_run:
         if as_json:
             print_json([{"call": f"rds:{method}", "parameters": parameters} for method, parameters in calls])
@@ -116,7 +119,7 @@ def _cut_off(cell: Cell, database: str, identifier: str, *, accept: bool) -> Dri
     return found.model_copy(update={"accepted": accept, "handing_over_at": None})
 
 
-def _calls(begun: Drill, cell: Cell) -> list[tuple[str, dict[str, object]]]:
+def _calls(begun: Drill, cell: Cell, chosen: RecoveryPoint) -> list[tuple[str, dict[str, object]]]:
     """Return every call that changes something, as it would be made now. Reads only."""
     plan, database = cell.plan, cell.plan.database(begun.database)
     # Known before anything is made, since a recovery that cannot be handed over is no recovery.
@@ -125,7 +128,6 @@ def _calls(begun: Drill, cell: Cell) -> list[tuple[str, dict[str, object]]]:
         instance=plan.recovered(database, begun.started_at), drill=begun.id, database=database.name
     )
     held = begun.model_copy(update={"held": mark})
-    chosen = choice.choose(cell, database, begun.wanted)
     place, shape = outcome.asked_for(held, cell)
     name = {"DBInstanceIdentifier": mark.instance, "ApplyImmediately": True}
     return [

@@ -7,14 +7,18 @@ from pgdrill.aws.backups import Backup
 from pgdrill.aws.rds import Instance
 from pgdrill.aws.snapshots import Snapshot
 from pgdrill.cell import Cell
-from pgdrill.errors import NotRunnable, PlanError
-from pgdrill.model import PointKind, RecoveryPoint
+from pgdrill.errors import DrillError, NotRunnable, PlanError
+from pgdrill.evidence import archive
+from pgdrill.model import PointKind, RecoveryPoint, Verdict
 from pgdrill.plan import DatabasePlan, Plan
 
 ACCEPTED = (
     "write latest, oldest, restorable, for a drill also unproved, a UTC time such as 2026-11-22T06:00:00Z, or the id of"
     " a snapshot from: pgdrill point list"
 )
+
+# How many past drills say which points passed.
+REMEMBERED = 200
 
 
 def held(cell: Cell, database: DatabasePlan) -> list[Snapshot]:
@@ -159,6 +163,29 @@ def _in_window(cell: Cell, database: DatabasePlan, moment: datetime | None) -> R
 
 def _utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def doubted(cell: Cell, database: DatabasePlan, point: RecoveryPoint) -> str | None:
+    """Say why a point is not to be trusted: the last conclusion on it, or on its copy or source, is that it failed.
+
+    With the newest point in this region of which none did. What nobody answers of the past is said as well.
+    """
+    try:
+        past = archive.history(cell.store, database.name, most=REMEMBERED, recoveries=True)
+        concluded = [one for one in past if one.verdict in {Verdict.PASSED, Verdict.FAILED}]
+        last = {(one.point, one.kind): one for one in concluded}
+        failed = {one.point: one for one in last.values() if one.verdict is Verdict.FAILED}
+        if point.id not in failed:
+            return None
+        proved = {one.point for one in concluded} - set(failed)
+        passed = [one.id for one in usable(cell, database) if one.id in proved]
+    except DrillError as error:
+        return f"nobody could tell whether a drill of {point.id!r} failed: {error.message}"
+    instead = (
+        f"the newest that passed one is {passed[-1]!r}" if passed else "none that is there has passed one"
+    )
+    bad = failed[point.id]
+    return f"drill {bad.drill} of {point.id!r} failed: {bad.reason}; {instead}"
 
 
 def _moment(text: str) -> datetime | None:

@@ -22,7 +22,6 @@ from pgdrill.points import choice
 from pgdrill.watching import failing
 from pgdrill.watching.forecast import Forecast, forecast
 
-REMEMBERED = 200
 # How many of the last passed drills say how fast a recovery is.
 RECENT = 5
 # A drill that is a little late is not overdue.
@@ -149,7 +148,7 @@ def _keyed(cell: Cell, way: Way) -> Way:
 
 
 def _drills(cell: Cell, database: DatabasePlan) -> list[Summary]:
-    return archive.history(cell.store, database.name, most=REMEMBERED)
+    return archive.history(cell.store, database.name, most=choice.REMEMBERED)
 
 
 def standing(seen: Seen, plan: Plan, now: datetime) -> Standing:

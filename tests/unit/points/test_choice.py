@@ -2,14 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from pgdrill.aws.snapshots import Snapshot
 from pgdrill.cell import Cell
-from pgdrill.errors import NotRunnable
+from pgdrill.errors import NotRunnable, Unavailable
+from pgdrill.evidence import archive
+from pgdrill.evidence.record import Evidence
+from pgdrill.model import PointKind, Verdict
 from pgdrill.points import choice
+from tests.unit.evidence.drills import Shelf, damaged, drilled
 from tests.unit.instances import instance
 from tests.unit.plans import plan
 from tests.unit.snapshots import snapshot
@@ -132,3 +136,54 @@ def test_a_moment_outside_the_window_is_told_in_utc_with_what_to_do(
 def test_the_moments_that_are_told_as_its_ends_lie_in_the_window(moment: datetime) -> None:
     point = choice.choose(cell(), SHOP, moment.isoformat())
     assert point.recovers_to == moment.replace(microsecond=0)
+
+
+# -------------------------------------------------------------------------------------------- doubted
+
+
+OLDER = snapshot(datetime(2026, 11, 22, 1, tzinfo=UTC))
+BAD = damaged(1, drill="20261122t080000z-shop", point=OURS.point())
+DRILL = f"drill 20261122t080000z-shop of {OURS.id!r} failed: {BAD.verdict_reason}"
+
+
+def doubt(*past: Evidence, there: tuple[Snapshot, ...] = (OLDER, OURS)) -> str | None:
+    shelf, asked = Shelf(), cell(*there)
+    for one in past:
+        archive.save(shelf, one)
+    cast("Any", asked).store = shelf
+    return choice.doubted(asked, SHOP, OURS.point())
+
+
+def test_a_point_whose_drill_failed_is_doubted_with_the_newest_that_passed() -> None:
+    good = drilled(1, point=OLDER.point())
+    assert doubt(good, BAD) == f"{DRILL}; the newest that passed one is {OLDER.id!r}"
+    assert doubt(good, BAD, there=(OURS,)) == f"{DRILL}; none that is there has passed one"
+
+
+def test_a_copy_that_passed_does_not_make_up_for_its_source() -> None:
+    copied = OURS.point().model_copy(update={"kind": PointKind.COPY})
+    assert doubt(BAD, drilled(7, drill="20261122t090000z-shop", point=copied)) == (
+        f"{DRILL}; none that is there has passed one"
+    )
+
+
+def test_what_came_to_no_conclusion_takes_no_doubt_away() -> None:
+    unclear = drilled(7, drill="20261122t090000z-shop", point=OURS.point(), verdict=Verdict.INCONCLUSIVE)
+    assert doubt(BAD, unclear) == f"{DRILL}; none that is there has passed one"
+
+
+def test_a_point_is_not_doubted_that_no_drill_failed_or_that_passed_since() -> None:
+    assert doubt() is None
+    assert doubt(damaged(1, drill="20261122t080000z-shop", point=OLDER.point())) is None
+    assert doubt(BAD, drilled(7, drill="20261122t090000z-shop", point=OURS.point())) is None
+
+
+def test_where_nobody_answers_of_past_drills_that_is_said() -> None:
+    def refuses(*_: object) -> None:
+        raise Unavailable("S3 did not answer", hint="ask again")
+
+    asked = cell(OURS)
+    cast("Any", asked).store = SimpleNamespace(keys=refuses)
+    assert choice.doubted(asked, SHOP, OURS.point()) == (
+        f"nobody could tell whether a drill of {OURS.id!r} failed: S3 did not answer"
+    )
