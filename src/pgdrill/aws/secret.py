@@ -34,7 +34,7 @@ def read(client: "SecretsManagerClient", name: str, *, replica_in: str | None = 
     `replica_in` is the region where the entry is to be a replica of the primary region's.
 
     Raises:
-        NotRunnable: no such entry, not allowed, or not of that form.
+        NotRunnable: no such entry, scheduled for deletion, not allowed, or not of that form.
         Unavailable: Secrets Manager did not answer.
     """
     try:
@@ -42,6 +42,14 @@ def read(client: "SecretsManagerClient", name: str, *, replica_in: str | None = 
         entry = _Entry.model_validate_json(text)
     except ClientError as error:
         code = error.response["Error"]["Code"]
+        if code == "InvalidRequestException":
+            # Source: Secrets Manager API reference, GetSecretValue: what an entry answers that is marked for deletion.
+            region = client.meta.region_name
+            raise NotRunnable(
+                f"secret {name!r} cannot be read in its present state: {code}",
+                hint="if it is scheduled for deletion, bring it back:"
+                f" aws secretsmanager restore-secret --secret-id {name} --region {region}",
+            ) from error
         if code in {"ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure"}:
             raise NotRunnable(
                 f"secret {name!r} cannot be read: {code}", hint=_hint(code, replica_in)

@@ -39,6 +39,21 @@ def test_an_entry_that_is_not_there_is_not_made() -> None:
     )
 
 
+def test_an_entry_that_is_scheduled_for_deletion_does_not_come_back_by_itself() -> None:
+    client, script = scripted("secretsmanager")
+    script.add_client_error("get_secret_value", "InvalidRequestException", "marked for deletion")
+    with pytest.raises(NotRunnable) as refused:
+        secret.read(client, "pgdrill/shop")
+    assert refused.value.message == (
+        "secret 'pgdrill/shop' cannot be read in its present state: InvalidRequestException"
+    )
+    region = client.meta.region_name
+    assert refused.value.hint == (
+        "if it is scheduled for deletion, bring it back:"
+        f" aws secretsmanager restore-secret --secret-id pgdrill/shop --region {region}"
+    )
+
+
 def test_a_service_that_is_down_may_answer_later() -> None:
     client, script = scripted("secretsmanager")
     script.add_client_error("get_secret_value", "InternalServiceError", http_status_code=500)
