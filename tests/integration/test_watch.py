@@ -23,8 +23,8 @@ def look(cell: Cell) -> datetime:
     return began
 
 
-def values(cell: Cell, name: str, about: dict[str, str], since: datetime) -> list[float]:
-    """Return the largest values of a metric since a moment, minute by minute, the newest first."""
+def values(cell: Cell, name: str, about: dict[str, str], since: datetime) -> list[Any]:
+    """Return a metric's datapoints since the minute of a moment, minute by minute, the newest first."""
     answer = cell.client("cloudwatch").get_metric_statistics(
         Namespace=NAMESPACE,
         MetricName=name,
@@ -32,18 +32,22 @@ def values(cell: Cell, name: str, about: dict[str, str], since: datetime) -> lis
         StartTime=since.replace(second=0, microsecond=0),
         EndTime=since + HOUR,
         Period=60,
-        Statistics=["Maximum"],
+        Statistics=["Maximum", "SampleCount"],
     )
-    points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"], reverse=True)
-    return [point["Maximum"] for point in points]
+    return sorted(answer["Datapoints"], key=lambda point: point["Timestamp"], reverse=True)
 
 
 def counted(cell: Cell, name: str) -> float:
-    """Have the watch look; return what it counts in its cell."""
-    since = look(cell)
-    about = {"Suffix": cell.suffix}
-    until(lambda: bool(values(cell, name, about, since)))
-    return values(cell, name, about, since)[0]
+    """Have the watch look; return what it counts in its cell. An earlier look may have counted in the same minute."""
+    about, since = {"Suffix": cell.suffix}, datetime.now(UTC)
+
+    def samples() -> float:
+        return float(sum(point["SampleCount"] for point in values(cell, name, about, since)))
+
+    before = samples()
+    look(cell)
+    until(lambda: samples() > before)
+    return float(values(cell, name, about, since)[0]["Maximum"])
 
 
 def test_a_look_publishes_what_every_alarm_looks_at(deployment: Deployment, cell: Cell) -> None:
