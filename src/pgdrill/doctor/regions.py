@@ -79,7 +79,7 @@ def _permissions(patient: Patient) -> str:
 
 def _mac_key(patient: Patient) -> str:
     name = patient.cell.place.mac_key
-    key = _enabled(patient, name)
+    key = _enabled(patient, name, "no drill can log in to what it restored")
     if (key.kind, key.usage) != ("HMAC_256", "GENERATE_VERIFY_MAC"):
         raise NotRunnable(
             f"key {name!r} is {key.kind} for {key.usage}", hint="mac_key must be a key of the kind HMAC_256"
@@ -92,7 +92,7 @@ def _signing_key(patient: Patient) -> str:
     name = patient.cell.place.signing_key
     if name is None:
         return "none in the plan: evidence is chained, and not signed"
-    key = _enabled(patient, name)
+    key = _enabled(patient, name, "no evidence is signed")
     if (key.kind, key.usage) != ("ECC_NIST_P256", "SIGN_VERIFY"):
         raise NotRunnable(
             f"key {name!r} is {key.kind} for {key.usage}",
@@ -103,7 +103,7 @@ def _signing_key(patient: Patient) -> str:
 
 def _storage_key(patient: Patient) -> str:
     hint = "storage_key must be a symmetric key of the account's own; snapshots under alias/aws/rds cannot be shared"
-    return _own(patient, patient.cell.place.storage_key, hint)
+    return _own(patient, patient.cell.place.storage_key, "what it encrypted cannot be restored", hint)
 
 
 def _messages_key(patient: Patient) -> str:
@@ -111,11 +111,11 @@ def _messages_key(patient: Patient) -> str:
     if name is None:
         return "none in the plan: the watch does not ask whether topics can be published to"
     hint = "messages_key must be a symmetric key of the account's own; alarms cannot use alias/aws/sns"
-    return _own(patient, name, hint)
+    return _own(patient, name, "nothing can be told to the topics", hint)
 
 
-def _own(patient: Patient, name: str, hint: str) -> str:
-    key = _enabled(patient, name)
+def _own(patient: Patient, name: str, lost: str, hint: str) -> str:
+    key = _enabled(patient, name, lost)
     if key.kind != "SYMMETRIC_DEFAULT" or not key.customer_managed:
         raise NotRunnable(
             f"key {name!r} is {key.kind}, managed by {'its owner' if key.customer_managed else 'AWS'}",
@@ -124,12 +124,13 @@ def _own(patient: Patient, name: str, hint: str) -> str:
     return f"{name}: symmetric, enabled, the account's own"
 
 
-def _enabled(patient: Patient, name: str) -> Key:
+def _enabled(patient: Patient, name: str, lost: str) -> Key:
+    """Return a key that can be used; `lost` is what goes without it."""
     key = patient.cell.keys.describe(name)
     if key.state != "Enabled":
         raise NotRunnable(
             f"key {name!r} is {key.state}",
-            hint="enable it, or cancel its deletion; what it encrypted cannot be restored while it is off",
+            hint=f"enable it, or cancel its deletion; {lost} while it is off",
         )
     return key
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -127,6 +129,26 @@ def test_permissions_are_asked_for_on_what_is_ours_and_where_it_is_called(cell: 
 
     assert actions(here) - actions(there) == {"rds:CreateDBSnapshot", "rds:RestoreDBInstanceToPointInTime"}
     assert actions(there) - actions(here) == {"rds:CopyDBSnapshot"}
+
+
+@pytest.mark.parametrize(
+    ("question", "lost"),
+    [
+        ("mac key", "no drill can log in to what it restored"),
+        ("signing key", "no evidence is signed"),
+        ("storage key", "what it encrypted cannot be restored"),
+        ("messages key", "nothing can be told to the topics"),
+    ],
+)
+def test_a_key_that_is_off_is_told_with_what_goes_without_it(cell: Cell, question: str, lost: str) -> None:
+    off = SimpleNamespace(describe=lambda _: SimpleNamespace(state="Disabled"))
+    place = cell.place.model_copy(update={"signing_key": "alias/s", "messages_key": "alias/m"})
+    made = SimpleNamespace(place=place, plan=cell.plan, keys=off)
+    found = answer(question, regions.QUESTIONS[question], patient(cast("Cell", made), Ruled()))
+    assert (found.status, found.hint) == (
+        Status.PROBLEM,
+        f"enable it, or cancel its deletion; {lost} while it is off",
+    )
 
 
 def test_the_root_of_an_account_is_not_asked_about(cell: Cell) -> None:
