@@ -170,20 +170,23 @@ TEXTS = {
     "key-unusable": Text(
         "{region}: a key of pgdrill's is disabled, will be deleted, or is gone.",
         "the value is how many; `pgdrill doctor` names them",
-        "what it encrypts cannot be restored. A deleted key cannot be had back.",
-        "cancel its deletion or enable it now: `aws kms cancel-key-deletion`, `aws kms enable-key`. Then ask who did it.",
+        "off, storage_key: what it encrypts cannot be restored, and a deleted key cannot be had back; mac_key: no drill"
+        " can log in; signing_key: no evidence is signed; messages_key: the topics can tell nothing.",
+        "if it will be deleted: `aws kms cancel-key-deletion --region {region} --key-id KEY`, which leaves it disabled;"
+        " then `aws kms enable-key --region {region} --key-id KEY`. Then ask who did it.",
     ),
     "secret-unusable": Text(
         "{region}: a secret that pgdrill reads is gone or will be deleted.",
         "the value is how many of those that the plan names",
         "beats and seals fail, and a recovered instance would get no password.",
-        "find it: `aws secretsmanager list-secrets --include-planned-deletion`; then `aws secretsmanager restore-secret`.",
+        "find it: `aws secretsmanager list-secrets --region {region} --include-planned-deletion`; then"
+        " `aws secretsmanager restore-secret --region {region} --secret-id SECRET`.",
     ),
     "schedule-disabled": Text(
         "{region}: a schedule of pgdrill's is disabled.",
         "the value is how many",
         "what it starts does not happen.",
-        "find it: `aws scheduler list-schedules --state DISABLED`; enable it, or deploy again. A freeze is drill.freeze.",
+        "find it: `aws scheduler list-schedules --region {region} --state DISABLED`; enable it, or deploy again. A freeze is drill.freeze.",
     ),
     "function-errors": Text(
         "{region}: the function {name} fails again and again.",

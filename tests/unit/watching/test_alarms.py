@@ -114,7 +114,7 @@ def typed(alarm: Alarm, subject: Subject) -> list[str]:
 
 
 def refused(command: str) -> str | None:
-    """Return what AWS's command line would not know of a command: the service's action, or an option."""
+    """Return what AWS's command line would not know of a command, or lacks: the service's action, an option, a region."""
     _, service, action, *words = shlex.split(command)
     operations = botocore.session.get_session().get_service_model(service)
     actions = {xform_name(name, "-"): name for name in operations.operation_names}
@@ -122,7 +122,10 @@ def refused(command: str) -> str | None:
         return action
     shape = operations.operation_model(actions[action]).input_shape
     known = {f"--{xform_name(name, '-')}" for name in (shape.members if shape else ())} | {"--region"}
-    return next((word for word in words if word.startswith("--") and word not in known), None)
+    needed = [f"--{xform_name(name, '-')}" for name in (shape.required_members if shape else ())]
+    given = [word for word in words if word.startswith("--")]
+    wrong = [word for word in given if word not in known]
+    return next(iter([*wrong, *(word for word in [*needed, "--region"] if word not in given)]), None)
 
 
 @pytest.mark.parametrize("region", [HOME, AWAY])
@@ -176,12 +179,14 @@ def test_a_drill_is_asked_of_the_deployed_system(region: str, cell: str) -> None
 @pytest.mark.parametrize(
     ("command", "unknown"),
     [
-        ("aws kms enable-key --key-id k", None),
+        ("aws kms enable-key --region r --key-id k", None),
+        ("aws kms enable-key --region r", "--key-id"),
+        ("aws kms enable-key --key-id k", "--region"),
         ("aws kms enable-kee", "enable-kee"),
         ("aws stepfunctions start-execution --machine m", "--machine"),
     ],
 )
-def test_a_command_that_aws_does_not_know_is_noticed(command: str, unknown: str | None) -> None:
+def test_a_command_that_does_not_run_as_printed_is_noticed(command: str, unknown: str | None) -> None:
     assert refused(command) == unknown
 
 
