@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
 def run(plan: PlanOption = DEFAULT_PLAN, database: DatabaseOption = None, as_json: JsonOption = False) -> int:
     """Ask, in both regions, whether everything is in place that the plan needs; change nothing.
 
+    Of what is deployed it asks nothing: whether schedules, functions and state machines run, the watch and its alarms say.
     Exit status: 0 all is well, 1 there is a problem, 3 something could not be found out.
     """
     loaded = Plan.load(plan)
