@@ -170,8 +170,9 @@ TEXTS = {
     "key-unusable": Text(
         "{region}: a key of pgdrill's is disabled, will be deleted, or is gone.",
         "the value is how many; `pgdrill doctor` names them",
-        "off, storage_key: what it encrypts cannot be restored, and a deleted key cannot be had back; mac_key: no drill"
-        " can log in; signing_key: no evidence is signed; messages_key: the topics can tell nothing.",
+        "without storage_key or a database's own, what it encrypts cannot be restored, and a deleted key cannot be had"
+        " back; without mac_key no drill can log in, without signing_key no evidence is signed, without messages_key"
+        " the topics can tell nothing.",
         "if it will be deleted: `aws kms cancel-key-deletion --region {region} --key-id KEY`, which leaves it disabled;"
         " then `aws kms enable-key --region {region} --key-id KEY`. Then ask who did it.",
     ),

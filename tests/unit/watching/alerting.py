@@ -12,8 +12,9 @@ from fast_path import rules
 from machines import of_cell
 from naming import Names
 from pgdrill.evidence.wording import duration
+from pgdrill.plan import PREFIX
 from pgdrill.watching import alarm_model, alarms
-from pgdrill.watching.alarm_model import WARM_UP, Alarm, Scope, Subject, Where, told
+from pgdrill.watching.alarm_model import ACCOUNT, WARM_UP, Alarm, Scope, Subject, Where, told
 from pgdrill.watching.alarms import ALARMS
 from settings import load
 from tests.infra.program import SETTINGS
@@ -46,12 +47,46 @@ CloudWatch looks further back than an alarm's own periods before it takes data f
 So when the watch of a cell stops, what tells of it is one letter of `watch-silent`, and after it one of each alarm that looks at what the watch publishes: {{followers}} with one database in the primary cell, {{each}} more for each other one.
 They say what they would say of a bad value, and at the end that it may be none; see `watch-silent` first.
 After a deployment an alarm waits for its first data, {duration(WARM_UP.total_seconds())} at most.
+
+What stands here is of the plan that the tests have; the description of an alarm that is deployed has what is yours.
+Before you type a command from here, put your own for `{ACCOUNT}`, for `{PREFIX}-{PLAN.stack.suffix}`, for the regions `{HOME}` and `{AWAY}`, and for the database `{NAMES[Scope.DATABASE]}`; `KEY`, `SECRET` and `DATABASE` are what you find.
 """
 
 
 FAST = """\
 Besides, rules of EventBridge tell of what AWS tells of itself, a few seconds after it does, and AWS promises none of them; so each has an alarm of the table behind it, which counts for the fifteen minutes ([the fast path](operations.md#the-fast-path)).
 """
+
+
+WHOLE = """\
+## unrecoverable
+
+A cell could not recover what it should, or nobody knows: one alarm that stands on others.
+It tells no topic, its alarms do; it is what the head of the dashboard shows, and what says at a glance which region to count on.
+
+{rules}
+- **Means**: of one database at least, that region has no way back that is new enough, the newest that was drilled is bad, a key is off, or nobody looks.
+  The other cell has its own alarm, and may be well.
+- **Do**: see which of these stand, `aws cloudwatch describe-alarms --region {region} --alarm-name-prefix {stem} --state-value ALARM`; what to do is in the section of each.
+  `pgdrill status` says what could be recovered right now, from either region; if it has to be, [recovery](recovery.md).
+  It ends when none of these holds any more.
+"""
+
+
+def _whole() -> str:
+    """Return the section of the alarm that stands on others, with its rule in each cell."""
+    rules = []
+    for cell, region in (("primary", HOME), ("DR", AWAY)):
+        made = alarms.recoverable(PLAN, region, lambda kind, _: kind)[-1][1]
+        words = re.sub(r'ALARM\("([a-z-]+)"\)', r"[\1](#\1)", made).replace(" AND ", " and ")
+        either = [re.sub(r"^\((.*)\)$", r"\1", way) for way in words.split(" OR ")]
+        rules.append(f"- **Stands in the {cell} cell** while any of these does: {'; '.join(either)}.")
+    of_databases = (
+        "  Of each database its own; with many databases there are parts, `unrecoverable-1` and so on."
+    )
+    return WHOLE.format(
+        rules="\n".join([*rules, of_databases]), region=HOME, stem=f"{PREFIX}-{PLAN.stack.suffix}-"
+    )
 
 
 def _fast_rows() -> Iterator[str]:
@@ -94,6 +129,7 @@ def document() -> str:
             *_fast_rows(),
             "",
             *(line for alarm in ALARMS for line in _section(alarm)),
+            _whole(),
         ]
     )
 

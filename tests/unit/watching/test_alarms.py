@@ -252,5 +252,31 @@ def test_many_databases_are_more_alarms_than_one_rule_takes() -> None:
     assert sum("d69" in rule for _, rule in made) == 1
 
 
+@pytest.mark.parametrize("region", [HOME, AWAY])
+def test_the_document_has_a_section_of_every_alarm_and_of_what_stands_on_others(region: str) -> None:
+    text = alerting.document()
+    sections = set(re.findall(r"^## (\S+)$", text, re.MULTILINE))
+    assert {alarm.name for alarm in ALARMS} | {"unrecoverable"} == sections
+    whole = text.partition("\n## unrecoverable\n")[2]
+    ((_, rule),) = alarms.recoverable(PLAN, region, lambda kind, _: kind)
+    line = next(
+        line for line in whole.splitlines() if f"the {'primary' if region == HOME else 'DR'} cell" in line
+    )
+    assert re.findall(r"\(#([a-z-]+)\)", line) == re.findall(r'ALARM\("([a-z-]+)"\)', rule)
+    for command in re.findall(r"`(aws [^`]+)`", whole):
+        assert refused(command) is None
+
+
+def test_what_of_the_document_is_to_be_replaced_is_said_in_its_head() -> None:
+    head, _, rest = alerting.document().partition("\n## ")
+    stands = head.partition("Before you type a command from here")[2].splitlines()[0]
+    for command in re.findall(r"`((?:aws|pgdrill) [^`]+)`", rest):
+        for placeholder in re.findall(
+            r"\b[A-Z]{3,}\b", re.sub(r"--state(-value)? \w+|--input.*", "", command)
+        ):
+            assert f"`{placeholder}`" in stands, command
+    assert "`pgdrill-lab`" in stands
+
+
 def test_the_document_of_the_alarms_is_fresh() -> None:
     assert alerting.DOCUMENT.read_text() == alerting.document(), "run: make docs"
