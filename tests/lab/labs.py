@@ -1,5 +1,6 @@
 """What tests of the whole lab share: databases in it, and a look at its processes."""
 
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -91,3 +92,8 @@ def processes_of(lab: Lab) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+def heed_interrupts() -> None:
+    """Let a child be interrupted, also where these tests run in the background of a shell, which cannot be."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -15,6 +15,7 @@ import pytest
 
 from pgdrill.lab import postgres
 from pgdrill.lab.daemon import MARK
+from tests.lab.labs import heed_interrupts
 
 SECONDS = 120
 
@@ -30,6 +31,7 @@ def _demo(where: Path) -> Iterator[subprocess.Popen[str]]:
         text=True,
         cwd=where,
         env=os.environ | {"TMPDIR": str(where), "NO_COLOR": "1"},
+        preexec_fn=heed_interrupts,
     ) as process:
         try:
             yield process

@@ -13,7 +13,7 @@ from pgdrill.errors import Broken, DrillError, NotRunnable, PlanError
 from pgdrill.lab.deploy.deploy import PROGRAM, deploy, destroy, directory, settings
 from pgdrill.lab.deploy.deployment import OUTPUTS, Deployment
 from pgdrill.lab.lab import Lab
-from tests.lab.labs import MakeLab
+from tests.lab.labs import MakeLab, heed_interrupts
 
 TOY = """
 import json
@@ -230,6 +230,7 @@ def test_an_interrupted_deployment_says_what_is_there_and_goes_on(
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"NO_COLOR": "1"},
+        preexec_fn=heed_interrupts,
     ) as process:
         assert process.stderr is not None
         told = [next(line for line in process.stderr if line.startswith("... running"))]
