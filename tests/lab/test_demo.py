@@ -31,7 +31,7 @@ def _demo(where: Path) -> Iterator[subprocess.Popen[str]]:
         text=True,
         cwd=where,
         env=os.environ | {"TMPDIR": str(where), "NO_COLOR": "1"},
-        preexec_fn=heed_interrupts,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 # no other thread of the tests is at work meanwhile
     ) as process:
         try:
             yield process

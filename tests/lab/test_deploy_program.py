@@ -230,7 +230,7 @@ def test_an_interrupted_deployment_says_what_is_there_and_goes_on(
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"NO_COLOR": "1"},
-        preexec_fn=heed_interrupts,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 # no other thread of the tests is at work meanwhile
     ) as process:
         assert process.stderr is not None
         told = [next(line for line in process.stderr if line.startswith("... running"))]
