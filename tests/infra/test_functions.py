@@ -66,9 +66,13 @@ def test_a_function_is_in_the_private_subnets_of_one_network(
 ) -> None:
     made = whole.one(FUNCTION, f"{cell}-{function.name}").inputs["vpcConfig"]
     network = f"{cell}-{function.network}"
-    subnets = [one.outputs["id"] for one in whole.of("aws:ec2/subnet:Subnet") if network in one.name]
+    subnets = {one.outputs["id"] for one in whole.of("aws:ec2/subnet:Subnet") if network in one.name}
     group = whole.one("aws:ec2/securityGroup:SecurityGroup", f"{network}-functions").outputs["id"]
-    assert made == {"subnetIds": subnets, "securityGroupIds": [group]}
+    # They are registered in any order.
+    assert made | {"subnetIds": sorted(made["subnetIds"])} == {
+        "subnetIds": sorted(subnets),
+        "securityGroupIds": [group],
+    }
     assert len(subnets) == 2
     talks_to_production = function.name in {"beat", "seal"}
     assert (function.network is Network.PRODUCTION) == talks_to_production
