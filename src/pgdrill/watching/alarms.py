@@ -15,9 +15,7 @@ from dataclasses import replace
 from typing import cast
 
 from pgdrill.messages import Kind
-from pgdrill.plan import (
-    Plan,
-)
+from pgdrill.plan import Plan
 from pgdrill.watching import storage
 from pgdrill.watching.alarm_model import (
     ACCOUNT,
